@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Seam: sends one packet of the gateway's own making.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace ftpalg {
+
+enum class InjectResult { sent, unsupported, failed };
+
+/// Live it is a raw socket; MemoryInjector is its twin.
+class Injector {
+ public:
+  virtual ~Injector() = default;
+
+  /// Sends a complete IP packet, checksums included. On anything but `sent` nothing has left.
+  virtual InjectResult send(std::span<const std::uint8_t> packet) = 0;
+};
+
+}  // namespace ftpalg

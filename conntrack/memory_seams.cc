@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "conntrack/memory_seams.h"
+
+#include <algorithm>
+
+namespace ftpalg {
+
+std::optional<Master> MemoryMasters::find(const Tuple& tuple) {
+  const auto found = std::find_if(masters_.begin(), masters_.end(), [&](const Master& master) {
+    return master.original == tuple || master.reply == tuple;
+  });
+  if (found == masters_.end()) return std::nullopt;
+  return *found;
+}
+
+OffsetResult MemoryMasters::set_offset(const Master& master, Direction direction,
+                                       const SequenceOffset& offset) {
+  if (offset_answer_ != OffsetResult::done) return offset_answer_;
+  for (Master& known : masters_) {
+    if (known.original != master.original) continue;
+    known.offsets[static_cast<std::size_t>(direction)] = offset;
+    return OffsetResult::done;
+  }
+  return OffsetResult::failed;
+}
+
+ExpectationResult MemoryExpectations::add(const Expectation& expectation) {
+  if (answer_ && *answer_ != ExpectationResult::added) return *answer_;
+  const auto clashes = [&](const Expectation& other) {
+    return other.master != expectation.master && other.source == expectation.source &&
+           other.destination == expectation.destination;
+  };
+  if (std::any_of(expectations_.begin(), expectations_.end(), clashes)) {
+    return ExpectationResult::busy;
+  }
+  std::erase_if(expectations_,
+                [&](const Expectation& other) { return other.master == expectation.master; });
+  expectations_.push_back(expectation);
+  return ExpectationResult::added;
+}
+
+void MemoryExpectations::remove(const Expectation& expectation) {
+  std::erase(expectations_, expectation);
+}
+
+InjectResult MemoryInjector::send(std::span<const std::uint8_t> packet) {
+  if (answer_ == InjectResult::sent) sent_.emplace_back(packet.begin(), packet.end());
+  return answer_;
+}
+
+}  // namespace ftpalg

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The in-memory twins of the three seams. Replay and explain run on them, and so do the unit tests,
+// which also make them answer busy, unsupported and failed.
+#pragma once
+
+#include <vector>
+
+#include "conntrack/expectation.h"
+#include "conntrack/injector.h"
+#include "conntrack/master.h"
+
+namespace ftpalg {
+
+/// Keeps masters as conntrack would: found by the tuple of either direction, offsets per direction.
+class MemoryMasters final : public Masters {
+ public:
+  std::optional<Master> find(const Tuple& tuple) override;
+  OffsetResult set_offset(const Master& master, Direction direction,
+                          const SequenceOffset& offset) override;
+
+  void add(const Master& master) { masters_.push_back(master); }
+  /// What every later set_offset answers; anything but `done` changes nothing.
+  void answer_offsets_with(OffsetResult result) { offset_answer_ = result; }
+  const std::vector<Master>& all() const { return masters_; }
+
+ private:
+  std::vector<Master> masters_;
+  OffsetResult offset_answer_ = OffsetResult::done;
+};
+
+/// Keeps expectations as conntrack would: one per master, busy when two masters want the same.
+class MemoryExpectations final : public Expectations {
+ public:
+  ExpectationResult add(const Expectation& expectation) override;
+  void remove(const Expectation& expectation) override;
+
+  /// What every later add answers in place of its own finding; anything but `added` changes
+  /// nothing.
+  void answer_with(std::optional<ExpectationResult> result) { answer_ = result; }
+  const std::vector<Expectation>& all() const { return expectations_; }
+
+ private:
+  std::vector<Expectation> expectations_;
+  std::optional<ExpectationResult> answer_;
+};
+
+/// Keeps every packet it was to send.
+class MemoryInjector final : public Injector {
+ public:
+  InjectResult send(std::span<const std::uint8_t> packet) override;
+
+  void answer_with(InjectResult result) { answer_ = result; }
+  const std::vector<std::vector<std::uint8_t>>& sent() const { return sent_; }
+
+ private:
+  std::vector<std::vector<std::uint8_t>> sent_;
+  InjectResult answer_ = InjectResult::sent;
+};
+
+}  // namespace ftpalg
