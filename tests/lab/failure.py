@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a test says when something is not as it must be, and how it waits."""
+
+import time
+
+
+class Failure(Exception):
+    """A sentence for a person: what was expected, what came."""
+
+
+def expect_equal(what, expected, got):
+    if got != expected:
+        raise Failure(f"{what}: expected {expected!r}, got {got!r}")
+
+
+def expect_in(what, part, whole):
+    if part not in whole:
+        raise Failure(f"{what}: expected it to contain {part!r}, got {whole!r}")
+
+
+def wait_until(condition, what, limit=5.0):
+    """Returns the first true value of condition(); fails when none came within limit seconds."""
+    deadline = time.monotonic() + limit
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise Failure(f"waited {limit:g} s in vain until {what}")
+        time.sleep(0.01)
+    return value

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The program under test, on a router."""
+
+import os
+import signal
+
+from failure import expect_equal, wait_until
+
+PROGRAM = os.environ.get("FTPALG", "")
+
+
+class Gateway:
+    """`ftpalg run --apply-rules` on a router, taking packets from the moment it is made."""
+
+    def __init__(self, lab, router, *options, queue=0):
+        self.router = router
+        self.process = lab.start(f"ftpalg-{router.label}", router,
+                                 PROGRAM, "run", "--apply-rules", "--queue", queue, "--log-level", "debug", *options)
+        self.process.wait_for_log(f"ready on queue {queue}")
+
+    def expectations(self):
+        """The router's expectation table as conntrack(8) prints it, one string per expectation."""
+        return self.router.run("conntrack", "-L", "expect").splitlines()
+
+    def wait_for_no_expectation(self):
+        wait_until(lambda: not self.expectations(),
+                   f"no expectation is left on {self.router.label}, but there is: {self.expectations()}")
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends the gateway as a person does; it must obey and say that all is well."""
+        self.process.signal(number)
+        expect_equal(f"exit status of ftpalg after {signal.Signals(number).name}", 0, self.process.wait_for_exit())
+
+    def kill(self):
+        """Ends the gateway as a crash does; its rules stay."""
+        self.process.signal(signal.SIGKILL)
+        self.process.wait_for_exit()
+
+
+def start_all(lab, scene, *options):
+    """A gateway on each of the scene's routers."""
+    return [Gateway(lab, router, *options) for router in scene.routers]
+
+
+def ftpalg(router, *arguments):
+    """Runs the program to its end on the router, and returns what became of it, whatever that is."""
+    return router.try_run(PROGRAM, *arguments)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs that run beside the test."""
+
+import subprocess
+
+from failure import Failure, wait_until
+
+LOG_TAIL_LINES = 40
+
+
+class Process:
+    """A program in a namespace, its output in a log file. It dies with the test, whatever ends the test."""
+
+    def __init__(self, name, namespace, log_path, *command):
+        self.name = name
+        self.log_path = log_path
+        with namespace.entered(), open(log_path, "wb") as log:
+            self._child = subprocess.Popen(("setpriv", "--pdeathsig", "KILL", "--") + command,
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def log_tail(self):
+        lines = self.log().splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
+
+    def is_running(self):
+        return self._child.poll() is None
+
+    def wait_for_log(self, text, limit=10.0):
+        """Waits until the program has said text."""
+        def said():
+            if text in self.log():
+                return True
+            if not self.is_running():
+                raise Failure(f"{self.name} exited with {self._child.returncode} before it said {text!r}:\n"
+                              f"{self.log_tail()}")
+            return False
+        wait_until(said, f"{self.name} says {text!r}", limit)
+
+    def signal(self, number):
+        self._child.send_signal(number)
+
+    def wait_for_exit(self, limit=5.0):
+        """Returns the exit status (negative: the signal that ended it)."""
+        try:
+            return self._child.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{self.name} is still running after {limit:g} s:\n{self.log_tail()}") from None
+
+    def close(self):
+        self._child.kill()
+        self._child.wait()

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The FTP servers: pyftpdlib, and the ones that tests/setup unpacked."""
+
+import ftplib
+import os
+import pathlib
+import re
+import sys
+
+from address import bracketed, family_of
+from failure import Failure, expect_equal, wait_until
+
+PEERS = pathlib.Path(os.environ.get("FTPALG_PEERS", "/var/cache/ftpalg-peers"))
+FILE_BYTES = 150_000
+
+
+class Server:
+    """An FTP server in a namespace, with the random files one.bin and two.bin and a writable folder upload/."""
+
+    user, password = "anonymous", "lab@example.org"
+
+    def __init__(self, lab, namespace, address, port=21):
+        self.namespace = namespace
+        self.address = address
+        self.port = port
+        self.directory = lab.directory / f"{type(self).__name__}-{namespace.label}-{port}"
+        self.files = {name: os.urandom(FILE_BYTES) for name in ("one.bin", "two.bin")}
+        self.directory.mkdir()
+        for name, content in self.files.items():
+            (self.directory / name).write_bytes(content)
+        (self.directory / "upload").mkdir()
+        (self.directory / "upload").chmod(0o777)
+        self.process = lab.start(f"{type(self).__name__}-{namespace.label}", namespace, *self.command(lab))
+        wait_until(self._greets, f"{type(self).__name__} greets on {bracketed(address)}:{port}\n"
+                                 f"{self.process.log_tail()}", limit=10)
+
+    def command(self, lab):
+        """Writes what the server wants to read, and returns the command that runs it in the foreground."""
+        raise NotImplementedError
+
+    def add_file(self, name, size):
+        self.files[name] = os.urandom(size)
+        (self.directory / name).write_bytes(self.files[name])
+
+    def expect_upload(self, name, content):
+        path = self.directory / "upload" / name
+        expect_equal(f"size of the uploaded {name} at the server", len(content), path.stat().st_size)
+        if path.read_bytes() != content:
+            raise Failure(f"the uploaded {name} is not what was sent, though of equal size")
+
+    def _greets(self):
+        try:
+            with self.namespace.entered(), ftplib.FTP() as ftp:
+                ftp.connect(self.address, self.port, timeout=2)
+            return True
+        except (OSError, EOFError, ftplib.Error):
+            if not self.process.is_running():
+                raise Failure(f"{self.process.name} did not start:\n{self.process.log_tail()}") from None
+            return False
+
+
+class Pyftpdlib(Server):
+    """The server of the matrix: it starts fast, speaks LPRT and LPSV and tells what was announced to it."""
+
+    def __init__(self, lab, namespace, address, port=21, bytes_per_second=None):
+        self.bytes_per_second = bytes_per_second
+        super().__init__(lab, namespace, address, port)
+
+    def command(self, _lab):
+        throttle = ("--bytes-per-second", self.bytes_per_second) if self.bytes_per_second else ()
+        return (sys.executable, pathlib.Path(__file__).with_name("pyftpd.py"), "--address", self.address,
+                "--port", self.port, "--directory", self.directory, *throttle)
+
+    def announced(self):
+        """The (verb, argument) of every PORT, EPRT and LPRT that reached the server."""
+        return re.findall(r"^announced (\w+) (\S+)$", self.process.log(), re.MULTILINE)
+
+
+class Unpacked(Server):
+    """A server from Debian that was unpacked, not installed.
+
+    It runs with a /run of its own, for the files these servers keep there under fixed names, and in a process
+    namespace, so that its children go with it.
+    """
+
+    package = program = ""
+
+    def program_path(self, name):
+        path = PEERS / self.package / name
+        if not path.exists():
+            raise Failure(f"{path} is missing; run tests/setup as root")
+        return path
+
+    def isolated(self, *command):
+        return ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
+                'mount -t tmpfs tmpfs /run && mkdir -p /run/vsftpd/empty /run/proftpd && exec "$@"', "sh",
+                self.program_path(self.program), *command)
+
+
+class Vsftpd(Unpacked):
+    package, program = "vsftpd", "usr/sbin/vsftpd"
+
+    def command(self, lab):
+        listen = "listen" if family_of(self.address) == "ipv4" else "listen_ipv6"
+        other = {"listen": "listen_ipv6", "listen_ipv6": "listen"}[listen]
+        configuration = lab.directory / "vsftpd.conf"
+        configuration.write_text(f"""\
+{listen}=YES
+{other}=NO
+listen_port={self.port}
+background=NO
+anonymous_enable=YES
+no_anon_password=YES
+anon_root={self.directory}
+anon_upload_enable=YES
+write_enable=YES
+anon_umask=022
+ftp_username=nobody
+nopriv_user=nobody
+secure_chroot_dir=/run/vsftpd/empty
+connect_from_port_20=YES
+""")
+        return self.isolated(configuration)
+
+
+class Proftpd(Unpacked):
+    package, program = "proftpd-core", "usr/sbin/proftpd"
+
+    def command(self, lab):
+        configuration = lab.directory / "proftpd.conf"
+        configuration.write_text(f"""\
+ServerType standalone
+DefaultAddress {self.address}
+Port {self.port}
+User nobody
+Group nogroup
+AuthPAM off
+AuthOrder mod_auth_unix.c
+RequireValidShell off
+UseReverseDNS off
+WtmpLog off
+TransferLog none
+SystemLog /dev/stdout
+PidFile /run/proftpd.pid
+ScoreboardFile /run/proftpd/scoreboard
+DelayEngine off
+<Anonymous {self.directory}>
+  User nobody
+  Group nogroup
+  UserAlias anonymous nobody
+  AllowOverwrite on
+</Anonymous>
+""")
+        return self.isolated("--nodaemon", "--config", configuration)
+
+
+class PureFtpd(Unpacked):
+    package, program = "pure-ftpd", "usr/sbin/pure-ftpd"
+    user, password = "lab", "lab"
+
+    def command(self, lab):
+        passwords, database = lab.directory / "pure-ftpd.passwd", lab.directory / "pure-ftpd.pdb"
+        pure_pw = self.program_path("usr/bin/pure-pw")
+        self.namespace.run(str(pure_pw), "useradd", self.user, "-f", str(passwords), "-m", "-F", str(database),
+                           "-u", "nobody", "-d", str(self.directory), text=f"{self.password}\n{self.password}\n")
+        return self.isolated("--login", f"puredb:{database}", "--bind", f"{self.address},{self.port}",
+                             "--noanonymous", "--minuid", 1, "--chrooteveryone", "--dontresolve", "--nochmod")
+
+
+SERVERS = {"vsftpd": Vsftpd, "proftpd": Proftpd, "pure-ftpd": PureFtpd, "pyftpdlib": Pyftpdlib}
