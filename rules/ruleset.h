@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The ruleset: what the firewall has to do for the gateway, whoever writes it down (nft, iptables).
+//
+// Three things, for IPv4 and IPv6, for traffic that passes the router and for the router's own:
+// - carrier: the first packet of a control connection gets a conntrack helper, because conntrack
+//   takes expectations only for connections that have one;
+// - queue: every packet of a control connection, both directions, goes to NFQUEUE, except pure
+//   acknowledgements, which have nothing to read. Without a listener the queue is bypassed;
+// - injected: packets that the gateway sends itself bear a mark and are not tracked.
+// Traffic over the loopback interface is left alone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace ftpalg::rules {
+
+/// Everything of ours in the firewall bears this name: the nft table `inet ftpalg`, the comment of
+/// the iptables jumps.
+inline constexpr std::string_view own_name = "ftpalg";
+inline constexpr std::string_view carrier_chain = "FTPALG-CARRIER";
+inline constexpr std::string_view queue_chain = "FTPALG-QUEUE";
+
+struct Ruleset {
+  std::vector<std::uint16_t> control_ports{21};  ///< as clients dial them, before NAT
+  std::uint16_t queue = 21;
+  std::string carrier = "sane";              ///< conntrack helper that is inert on FTP
+  std::uint32_t injected_mark = 0x66747000;  ///< all 32 bits must match
+
+  bool operator==(const Ruleset&) const = default;
+};
+
+/// The ruleset itself, or what is wrong with it and what would be right.
+tl::expected<Ruleset, std::string> validated(Ruleset ruleset);
+
+enum class Format {
+  nft,              ///< a table of our own, through libnftables
+  iptables,         ///< iptables over nf_tables
+  iptables_legacy,  ///< iptables over the older x_tables
+};
+
+/// "nft", "iptables" or "iptables-legacy", as the option --format takes it.
+std::string_view name(Format format);
+std::optional<Format> format_named(std::string_view name);
+
+}  // namespace ftpalg::rules

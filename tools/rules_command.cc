@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ftpalg rules show|apply|remove|verify
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+
+#include "rules/application.h"
+#include "rules/iptables_text.h"
+#include "rules/nft_text.h"
+#include "tools/commands.h"
+#include "tools/gateway_options.h"
+
+namespace ftpalg::tools {
+namespace {
+
+int failed(std::string_view reason) {
+  fmt::print(stderr, "ftpalg: {}\n", reason);
+  return EXIT_FAILURE;
+}
+
+int show(const rules::Ruleset& ruleset, std::optional<rules::Format> asked) {
+  const rules::Format format = asked.value_or(rules::default_format());
+  fmt::print("{}", format == rules::Format::nft ? rules::nft_shell_text(ruleset)
+                                                : rules::iptables_shell_text(ruleset, format));
+  return EXIT_SUCCESS;
+}
+
+int apply(const rules::Ruleset& ruleset, std::optional<rules::Format> format) {
+  const auto applied = rules::apply(ruleset, format);
+  if (!applied) return failed(applied.error());
+  fmt::print("rules are in place, format {}\n", rules::name(applied->format));
+  for (const std::string& note : applied->notes) fmt::print("note: {}\n", note);
+  return EXIT_SUCCESS;
+}
+
+int remove(const rules::Ruleset&, std::optional<rules::Format> format) {
+  const auto removed = rules::remove(format);
+  if (!removed) return failed(removed.error());
+  if (removed->formats.empty()) fmt::print("no rules of ftpalg were there\n");
+  for (const rules::Format each : removed->formats) {
+    fmt::print("rules are removed, format {}\n", rules::name(each));
+  }
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+void add_rules_command(CLI::App& app, int& exit_status) {
+  CLI::App* const command =
+      app.add_subcommand("rules", "the firewall rules that the gateway needs");
+  command->require_subcommand(1);
+  const auto options = std::make_shared<GatewayOptions>();
+
+  using Action = int (*)(const rules::Ruleset&, std::optional<rules::Format>);
+  const auto add = [&](const char* name, const char* description, Action action) {
+    CLI::App* const subcommand = command->add_subcommand(name, description);
+    add_gateway_options(*subcommand, *options);
+    subcommand->callback([options, action, &exit_status] {
+      const auto ruleset = options->ruleset();
+      exit_status = ruleset ? action(*ruleset, options->rules_format()) : failed(ruleset.error());
+    });
+  };
+  add("show", "print the rules, to be pasted into a root shell", show);
+  add("apply", "put the rules in place, all or none; to do it twice is to do it once", apply);
+  add("remove", "remove the rules, of --format or of every format", remove);
+}
+
+}  // namespace ftpalg::tools
