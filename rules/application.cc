@@ -2,7 +2,6 @@
 #include "rules/application.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -46,13 +45,16 @@ tl::expected<Applied, std::string> apply_nft(const Ruleset& ruleset) {
     result = run_nft(nft_apply_text(ruleset, IpVersions::ipv4_only));
     applied.notes.push_back(without_ipv6_note("this kernel runs without IPv6"));
   }
-  if (!result) {
-    return tl::make_unexpected(fmt::format(
-        "nft refused the rules, nothing was changed: {}\nmend: a kernel without 'queue' for nft "
-        "takes --format iptables; a kernel without the helper '{}' takes another by --carrier",
-        result.error(), ruleset.carrier));
+  if (result) return applied;
+  if (!nft_has_queue()) {
+    return tl::make_unexpected(
+        "this kernel has no 'queue' for nft, nothing was changed; mend: modprobe nft_queue, or use "
+        "--format iptables");
   }
-  return applied;
+  return tl::make_unexpected(
+      fmt::format("nft refused the rules, nothing was changed: {}\nmend: a kernel without the "
+                  "helper '{}' takes another by --carrier",
+                  result.error(), ruleset.carrier));
 }
 
 // One family: from what is there to what is desired. The listing from before is what a rollback

@@ -2,6 +2,7 @@
 #include "rules/iptables_exchange.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -99,6 +100,10 @@ tl::expected<void, std::string> write_iptables(Format format, Family family,
   if (text.empty()) return {};
   return run(format, family, "restore", {"--noflush", "-w", std::string{lock_wait_seconds}}, text)
       .map([](const std::string&) {});
+}
+
+bool kernel_has_ipv6() {
+  return ::access("/proc/thread-self/net/if_inet6", F_OK) == 0;
 }
 
 bool legacy_tables_hold_rules() {

@@ -22,6 +22,9 @@ tl::expected<void, std::string> write_iptables(Format format, Family family,
 /// Whether the programs of this format are installed.
 bool has_iptables(Format format, Family family);
 
+/// Whether this kernel runs with IPv6 at all.
+bool kernel_has_ipv6();
+
 /// Whether older x_tables hold rules of any kind, as they do where iptables-legacy is in use.
 bool legacy_tables_hold_rules();
 

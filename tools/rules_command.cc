@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "rules/application.h"
+#include "rules/inspection.h"
 #include "rules/iptables_text.h"
 #include "rules/nft_text.h"
 #include "tools/commands.h"
@@ -47,6 +48,14 @@ int remove(const rules::Ruleset&, std::optional<rules::Format> format) {
   return EXIT_SUCCESS;
 }
 
+int verify(const rules::Ruleset& ruleset, std::optional<rules::Format> format) {
+  const auto discrepancies = rules::verify(ruleset, format);
+  for (const auto& [what, mend] : discrepancies) fmt::print("{}; mend: {}\n", what, mend);
+  if (!discrepancies.empty()) return EXIT_FAILURE;
+  fmt::print("rules are in place and nothing is in their way\n");
+  return EXIT_SUCCESS;
+}
+
 }  // namespace
 
 void add_rules_command(CLI::App& app, int& exit_status) {
@@ -67,6 +76,8 @@ void add_rules_command(CLI::App& app, int& exit_status) {
   add("show", "print the rules, to be pasted into a root shell", show);
   add("apply", "put the rules in place, all or none; to do it twice is to do it once", apply);
   add("remove", "remove the rules, of --format or of every format", remove);
+  add("verify", "say what is missing, different or in the way; exit status 1 if anything is",
+      verify);
 }
 
 }  // namespace ftpalg::tools

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/inspection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <tl/expected.hpp>
+
+#include "rules/application.h"
+#include "rules/iptables_exchange.h"
+#include "rules/iptables_text.h"
+#include "rules/nft_text.h"
+#include "rules/nft_transaction.h"
+#include "rules/program.h"
+#include "rules/scratch_namespace.h"
+
+namespace ftpalg::rules {
+namespace {
+
+constexpr std::array both_families{Family::ipv4, Family::ipv6};
+constexpr std::array iptables_formats{Format::iptables, Format::iptables_legacy};
+
+const std::string list_own_table = fmt::format("list table inet {}", own_name);
+
+void append(std::vector<Discrepancy>& to, std::vector<Discrepancy> from) {
+  std::ranges::move(from, std::back_inserter(to));
+}
+
+struct FamilyListing {
+  Format format;
+  Family family;
+  IptablesListing listing;
+};
+
+// Everything the firewall holds that matters here.
+struct Firewall {
+  std::vector<FamilyListing> iptables;
+  std::optional<NftTable> own_table;
+  std::vector<NftTable> nft_tables;
+  std::vector<Discrepancy> unreadable;
+};
+
+// Foreign tables go through the program, not through libnftables: nft 1.0.6 aborts on some
+// listings (a concatenation with a field of less than 8 bits), and that must not end this process.
+tl::expected<std::vector<NftTable>, std::string> list_nft_ruleset() {
+  const auto nft = find_program("nft");
+  if (!nft) return tl::make_unexpected("nft is not installed; mend: apt-get install nftables");
+  const auto result = run_program({*nft, "-a", "-s", "-y", "-nn", "list", "ruleset"});
+  if (!result) return tl::make_unexpected(result.error());
+  if (result->exit_status != 0) {
+    return tl::make_unexpected(
+        fmt::format("'nft list ruleset' failed (exit status {})", result->exit_status));
+  }
+  return parse_nft_listing(result->out);
+}
+
+Firewall read_firewall() {
+  Firewall firewall;
+  for (const Format format : iptables_formats) {
+    for (const Family family : both_families) {
+      if (family == Family::ipv6 && !kernel_has_ipv6()) continue;
+      if (!has_iptables(format, family)) continue;
+      if (auto listing = read_iptables(format, family)) {
+        firewall.iptables.push_back({format, family, std::move(*listing)});
+      } else if (family == Family::ipv4) {
+        firewall.unreadable.push_back(
+            {fmt::format("rules of format {} cannot be read: {}", name(format), listing.error()),
+             "run this command as root"});
+      }
+    }
+  }
+
+  if (const auto own = run_nft(list_own_table)) {
+    auto tables = parse_nft_listing(*own);
+    if (!tables.empty()) firewall.own_table = std::move(tables.front());
+  }
+  if (auto tables = list_nft_ruleset()) {
+    // What iptables-nft keeps there is looked at in iptables' own words.
+    std::erase_if(*tables, [&](const NftTable& table) {
+      return std::ranges::any_of(firewall.iptables, [&](const FamilyListing& each) {
+        const std::string_view family = each.family == Family::ipv4 ? "ip" : "ip6";
+        return each.format == Format::iptables && table.family == family &&
+               !each.listing.table(table.name).name.empty();
+      });
+    });
+    firewall.nft_tables = std::move(*tables);
+  } else if (find_program("nft")) {
+    firewall.unreadable.push_back(
+        {fmt::format("foreign nft rules cannot be read: {}", tables.error()),
+         "run this command as root, and see that 'nft list ruleset' works"});
+  }
+  return firewall;
+}
+
+bool shows_ours(const Firewall& firewall, Format format) {
+  if (format == Format::nft) return firewall.own_table.has_value();
+  return std::ranges::any_of(firewall.iptables, [format](const FamilyListing& each) {
+    return each.format == format && !iptables_replace_text(each.listing, {}).empty();
+  });
+}
+
+// Our table as this kernel and this nft print it: applied where it harms nobody.
+tl::expected<NftTable, std::string> expected_nft_table(const Ruleset& ruleset) {
+  tl::expected<std::string, std::string> listing;
+  const auto done = in_scratch_namespace([&] {
+    auto applied = run_nft(nft_apply_text(ruleset));
+    if (!applied) applied = run_nft(nft_apply_text(ruleset, IpVersions::ipv4_only));
+    listing = applied ? run_nft(list_own_table) : applied;
+  });
+  if (!done) return tl::make_unexpected(done.error());
+  if (!listing) return tl::make_unexpected(listing.error());
+  auto tables = parse_nft_listing(*listing);
+  if (tables.empty()) return tl::make_unexpected("nft lists no table");
+  return std::move(tables.front());
+}
+
+std::vector<Discrepancy> verify_own_nft(const Firewall& firewall, const Ruleset& ruleset) {
+  if (!firewall.own_table) {
+    return {
+        {fmt::format("table inet {} is missing", own_name), apply_command(ruleset, Format::nft)}};
+  }
+  const auto expected = expected_nft_table(ruleset);
+  if (!expected) {
+    return {{fmt::format("table inet {} is there, but what is in it cannot be judged: {}", own_name,
+                         expected.error()),
+             "run this command as root"}};
+  }
+  return verify_nft_table(*firewall.own_table, *expected, ruleset);
+}
+
+bool sysctl_assigns_helpers() {
+  std::ifstream file("/proc/sys/net/netfilter/nf_conntrack_helper");
+  int value = 0;
+  return (file >> value) && value != 0;
+}
+
+std::vector<Discrepancy> ftp_helper_in(const Firewall& firewall, const Ruleset& ruleset) {
+  std::vector<Discrepancy> found;
+  for (const FamilyListing& each : firewall.iptables) {
+    append(found, ftp_helper_in_iptables(each.listing, ruleset, each.format, each.family));
+  }
+  append(found, ftp_helper_in_nft(firewall.nft_tables, ruleset));
+  if (sysctl_assigns_helpers()) {
+    found.push_back(
+        {"the sysctl net.netfilter.nf_conntrack_helper is 1, so that the kernel's ftp helper takes "
+         "every connection to port 21 where its module is loaded",
+         "sysctl -w net.netfilter.nf_conntrack_helper=0"});
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> format) {
+  const Firewall firewall = read_firewall();
+  std::vector<Discrepancy> found = firewall.unreadable;
+
+  std::vector<Format> present;
+  for (const Format each : {Format::nft, Format::iptables, Format::iptables_legacy}) {
+    if (shows_ours(firewall, each)) present.push_back(each);
+  }
+  const Format chosen = format.value_or(present.empty() ? default_format() : present.front());
+  for (const Format other : present) {
+    if (other == chosen) continue;
+    found.push_back({fmt::format("rules of ftpalg are there in format {} too, so that packets are "
+                                 "queued twice",
+                                 name(other)),
+                     fmt::format("ftpalg rules remove --format {}", name(other))});
+  }
+
+  if (chosen == Format::nft) {
+    append(found, verify_own_nft(firewall, ruleset));
+  } else if (!has_iptables(chosen, Family::ipv4)) {
+    found.push_back({fmt::format("the programs of format {} are not installed", name(chosen)),
+                     "apt-get install iptables"});
+  }
+  for (const FamilyListing& each : firewall.iptables) {
+    append(found, each.format == chosen
+                      ? verify_iptables(each.listing, ruleset, each.format, each.family)
+                      : shadows_in_iptables(each.listing, ruleset, each.format, each.family));
+  }
+  append(found, shadows_in_nft(firewall.nft_tables, ruleset));
+  append(found, ftp_helper_in(firewall, ruleset));
+  return found;
+}
+
+std::vector<Discrepancy> find_ftp_helper(const Ruleset& ruleset) {
+  return ftp_helper_in(read_firewall(), ruleset);
+}
+
+}  // namespace ftpalg::rules
