@@ -20,6 +20,11 @@ def _succeed(call, *arguments):
         raise OSError(error, f"{call.__name__}: {os.strerror(error)}")
 
 
+def _text(output):
+    """What a program that was stopped had written so far."""
+    return output.decode(errors="replace") if output else ""
+
+
 class Namespace:
     """A network namespace that exists as long as this test holds it open.
 
@@ -57,11 +62,14 @@ class Namespace:
             os.close(before)
 
     def try_run(self, *command, text=None, timeout=60, **options):
-        """Runs the command to its end with the standard input given as text; any exit status will do."""
-        with self.entered():
-            return subprocess.run(command, input=text, stdin=None if text is not None else subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                                  timeout=timeout, **options)
+        """Runs the command to its end with text as its standard input; any exit status will do."""
+        try:
+            with self.entered():
+                return subprocess.run(command, input=text or "", capture_output=True, text=True, errors="replace",
+                                      timeout=timeout, **options)
+        except subprocess.TimeoutExpired as late:
+            raise Failure(f"'{' '.join(command)}' in namespace {self.label} was not done after {timeout} s:\n"
+                          f"{_text(late.stdout)}{_text(late.stderr)}") from None
 
     def run(self, *command, **options):
         """As try_run, but the command must exit with 0. Returns its standard output."""

@@ -115,7 +115,7 @@ anon_root={self.directory}
 anon_upload_enable=YES
 write_enable=YES
 anon_umask=022
-ftp_username=nobody
+ftp_username=daemon
 nopriv_user=nobody
 secure_chroot_dir=/run/vsftpd/empty
 connect_from_port_20=YES
@@ -140,7 +140,6 @@ RequireValidShell off
 UseReverseDNS off
 WtmpLog off
 TransferLog none
-SystemLog /dev/stdout
 PidFile /run/proftpd.pid
 ScoreboardFile /run/proftpd/scoreboard
 DelayEngine off
