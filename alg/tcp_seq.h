@@ -6,7 +6,8 @@
 
 namespace ftpalg {
 
-/// A sequence number. Order is defined between numbers less than 2^31 apart; `a - b` is the signed way from b to a.
+/// A sequence number. Order is defined between numbers less than 2^31 apart; `a - b` is the signed
+/// way from b to a.
 struct Seq {
   std::uint32_t number = 0;
 
@@ -19,7 +20,8 @@ struct Seq {
   friend constexpr bool operator<=(Seq a, Seq b) { return !(b < a); }
   friend constexpr bool operator>=(Seq a, Seq b) { return !(a < b); }
 
-  /// The number `bytes` further on, or back when negative. Takes 64 bits so that sizes and shifts both fit.
+  /// The number `bytes` further on, or back when negative. Takes 64 bits so that sizes and shifts
+  /// both fit.
   friend constexpr Seq operator+(Seq a, std::int64_t bytes) {
     return {a.number + static_cast<std::uint32_t>(bytes)};
   }

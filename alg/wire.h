@@ -30,8 +30,8 @@ constexpr void write32(MutableBytes bytes, std::size_t at, std::uint32_t value) 
   write16(bytes, at + 2, static_cast<std::uint16_t>(value & 0xffff));
 }
 
-/// One's complement sum of 16-bit words (RFC 1071), to be continued over several pieces. Each piece but the last must
-/// have an even length.
+/// One's complement sum of 16-bit words (RFC 1071), to be continued over several pieces. Each piece
+/// but the last must have an even length.
 constexpr std::uint64_t checksum_add(std::uint64_t sum, Bytes bytes) {
   std::size_t at = 0;
   for (; at + 1 < bytes.size(); at += 2) sum += read16(bytes, at);

@@ -34,8 +34,8 @@ struct Master {
   const Address& client_as_server_sees_it() const { return reply.destination.address; }
   const Address& server() const { return reply.source.address; }
   const Address& server_as_client_dials_it() const { return original.destination.address; }
-  const Tuple& tuple(Direction direction) const {
-    return direction == Direction::original ? original : reply;
+  const SequenceOffset& offset(Direction direction) const {
+    return offsets[static_cast<std::size_t>(direction)];
   }
   bool is_nated() const { return original != reply.reversed(); }
 };

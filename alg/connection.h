@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A control connection as the engine knows it, and the table of them all.
+#pragma once
+
+#include <array>
+#include <list>
+#include <optional>
+#include <unordered_map>
+
+#include "alg/policy.h"
+#include "alg/session.h"
+#include "alg/stream.h"
+#include "conntrack/expectation.h"
+
+namespace ftpalg {
+
+struct Connection {
+  explicit Connection(const Tuple& original_tuple) : original(original_tuple) {}
+
+  Tuple original;
+  /// Nothing until the SYN has been answered: before that NAT has not been decided.
+  std::optional<Master> master;
+  Session session = Session::from_start();
+  std::array<Stream, 2> streams{Stream{Stream::command_line_bytes_max},
+                                Stream{Stream::reply_line_bytes_max}};
+  /// What each end last announced, by the direction of its segments; unscaled.
+  std::array<std::uint16_t, 2> windows{};
+  std::array<bool, 2> fin_seen{};
+  bool ended = false;
+  /// A SYN that came while the connection was alive: the connection begins anew if the server
+  /// answers it.
+  std::optional<Seq> reopening;
+  /// The last data connection announced here. Its public port stays taken until the next one or the
+  /// end.
+  std::optional<Expectation> announced;
+  bool expectation_is_live = false;  ///< the kernel may still hold `announced`
+  Time expectation_ends{};
+  Time last_seen{};
+
+  Stream& stream(Direction direction) { return streams[static_cast<std::size_t>(direction)]; }
+  bool was_edited() const { return streams[0].was_edited() || streams[1].was_edited(); }
+};
+
+/// Finds a connection by the tuple of either direction. Owns the connections; a reference is valid
+/// until its connection is erased.
+class ConnectionTable {
+ public:
+  struct Found {
+    Connection& connection;
+    Direction direction;
+  };
+
+  std::optional<Found> find(const Tuple& tuple);
+
+  /// A new connection, known by its original tuple. One that had that tuple before is gone.
+  Connection& insert(const Tuple& original);
+  /// From now on it is found by its reply tuple too. Another that had that tuple before is found by
+  /// it no more.
+  void set_master(Connection& connection, const Master& master);
+  void erase(Connection& connection);
+
+  /// Moves it behind all others.
+  void touch(Connection& connection, Time now);
+  /// The one that was touched longest ago, or none.
+  Connection* oldest() { return connections_.empty() ? nullptr : &connections_.front(); }
+  std::size_t size() const { return connections_.size(); }
+
+  /// Visits all, oldest first, until `visit` returns false. It may erase the one it is given, and
+  /// no other.
+  template <typename Visit>
+  void visit(Visit visit) {
+    for (auto at = connections_.begin(); at != connections_.end();) {
+      Connection& connection = *at++;
+      if (!visit(connection)) return;
+    }
+  }
+
+ private:
+  struct Place {
+    std::list<Connection>::iterator at;
+    Direction direction;
+  };
+  void forget(const Tuple& tuple, const Connection& owner);
+
+  std::list<Connection> connections_;  ///< least recently touched first
+  std::unordered_map<Tuple, Place> places_;
+};
+
+}  // namespace ftpalg

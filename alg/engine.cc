@@ -1,0 +1,625 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/engine.h"
+
+#include <algorithm>
+
+#include "alg/sack_option.h"
+
+namespace ftpalg {
+namespace {
+
+/// How many public ports are tried before an announcement is given up.
+constexpr std::uint32_t port_tries_max = 128;
+
+/// A sender that sends the same bytes again this often, and no earlier ones in between, has
+/// everything earlier acknowledged: its retransmission timer always sends the oldest (RFC 6298,
+/// section 5.4); one copy more may be a tail loss probe (RFC 8985), which sends the newest.
+constexpr unsigned copies_that_prove_acknowledgement = 3;
+
+/// A TLS record begins with its content type, 20 to 23, and the major version 3 (RFC 8446,
+/// section 5.1).
+bool looks_like_tls(wire::Bytes bytes, bool only_handshake) {
+  constexpr std::uint8_t change_cipher_spec = 20;
+  constexpr std::uint8_t handshake = 22;
+  constexpr std::uint8_t application_data = 23;
+  constexpr std::uint8_t major_version = 3;
+  const bool is_content_type = only_handshake
+                                   ? bytes[0] == handshake
+                                   : bytes[0] >= change_cipher_spec && bytes[0] <= application_data;
+  return is_content_type && (bytes.size() < 2 || bytes[1] == major_version);
+}
+
+bool has_shape_of_announcement(Direction direction, std::string_view line) {
+  if (direction == Direction::original) {
+    return announcement_of(read_command(line).verb).has_value();
+  }
+  const auto reply = read_reply(line);
+  return reply && announcement_of(reply->code).has_value();
+}
+
+/// The data connection that `announced` asks for, before a public port has been chosen.
+Expectation expectation_for(const Master& master, bool active, Port announced) {
+  Expectation expectation;
+  expectation.master = master.original;
+  expectation.source = active ? master.server() : master.client();
+  expectation.destination.address =
+      active ? master.client_as_server_sees_it() : master.server_as_client_dials_it();
+  expectation.destination.port = announced;
+  expectation.real_port = announced;
+  expectation.direction = active ? Direction::reply : Direction::original;
+  expectation.follows_master = master.is_nated();
+  return expectation;
+}
+
+/// Who may connect to what, as the gateway sees it.
+Tuple announced_key(const Expectation& expectation) {
+  return {{expectation.source, Port{}}, expectation.destination};
+}
+
+/// Where the data connection ends up behind NAT.
+Endpoint inside_endpoint(const Expectation& expectation, const Master& master) {
+  return {expectation.direction == Direction::reply ? master.client() : master.server(),
+          expectation.real_port};
+}
+
+/// The public port of try number `attempt`: the announced one first where the range allows, then
+/// the next ones.
+Port public_port(Port announced, const Policy& policy, std::uint32_t attempt) {
+  const PortRange range = policy.data_ports.value_or(PortRange{policy.lowest_port, Port{65535}});
+  const std::uint32_t start = range.contains(announced)
+                                  ? std::uint32_t{announced.number} - range.first.number
+                                  : announced.number % range.size();
+  return Port{static_cast<std::uint16_t>(range.first.number + (start + attempt) % range.size())};
+}
+
+}  // namespace
+
+Outcome Engine::on_packet(wire::Bytes packet, Time now) {
+  decisions_.clear();
+  const auto segment = Segment::parse(packet);
+  if (!segment) return {};
+  const auto found = connection_of(*segment);
+  if (!found) return {};
+  auto& [connection, direction] = *found;
+
+  connections_.touch(connection, now);
+  note_acknowledgement(connection, direction, *segment);
+  Passage passage{connection, direction, *segment, now, connection.stream(direction), {}};
+  const Extent extent = read(passage);
+  note_end(connection, direction, *segment, now);
+  return {send_on(passage, extent), decisions_};
+}
+
+// --- Segment -> Connection
+
+std::optional<ConnectionTable::Found> Engine::connection_of(const Segment& segment) {
+  const bool is_syn = segment.has(Segment::syn_flag) && !segment.has(Segment::ack_flag);
+  if (is_syn) return on_syn(segment);
+
+  const auto found = connections_.find(segment.tuple());
+  if (!found || !found->connection.master || answers_reopening(found->connection, segment)) {
+    return on_new_master(segment);
+  }
+  return found;
+}
+
+ConnectionTable::Found Engine::on_syn(const Segment& segment) {
+  const auto found = connections_.find(segment.tuple());
+  if (found && found->connection.master && !found->connection.ended) {
+    // Anybody can send a SYN. Only the server's answer to it shows that a new connection begins.
+    found->connection.reopening = segment.seq();
+    return *found;
+  }
+  Connection& connection = admit(segment.tuple());
+  connection.stream(Direction::original).start(segment.seq() + 1);
+  return {connection, Direction::original};
+}
+
+bool Engine::answers_reopening(const Connection& connection, const Segment& segment) {
+  return connection.reopening && segment.has(Segment::syn_flag) &&
+         segment.ack() == *connection.reopening + 1;
+}
+
+std::optional<ConnectionTable::Found> Engine::on_new_master(const Segment& segment) {
+  const auto master = seams_.masters.find(segment.tuple());
+  if (!master) return std::nullopt;
+
+  const auto known = connections_.find(master->original);
+  if (known && !known->connection.master) {
+    connections_.set_master(known->connection, *master);
+  } else if (known && answers_reopening(known->connection, segment)) {
+    Connection& connection = admit(master->original);
+    connection.stream(Direction::original).start(segment.ack());
+    connections_.set_master(connection, *master);
+  } else {
+    Connection& connection = admit(master->original);
+    connection.session = Session::adopted();
+    connections_.set_master(connection, *master);
+  }
+  return connections_.find(segment.tuple());
+}
+
+Connection& Engine::admit(const Tuple& original) {
+  if (const auto old = connections_.find(original)) forget(old->connection);
+  while (connections_.size() >= policy_.sessions_max) forget(*connections_.oldest());
+  return connections_.insert(original);
+}
+
+void Engine::note_acknowledgement(Connection& connection, Direction direction,
+                                  const Segment& segment) {
+  connection.windows[static_cast<std::size_t>(direction)] = segment.window();
+  Stream& peer = connection.stream(opposite(direction));
+  if (!segment.has(Segment::ack_flag) || !peer.is_started()) return;
+
+  const Seq acknowledged = peer.map().backward(segment.ack());
+  const bool fin_counts = connection.fin_seen[static_cast<std::size_t>(opposite(direction))];
+  // The receiver may have bytes that never came by here: they passed while the queue was full or
+  // nobody listened.
+  if (acknowledged > peer.next() + (fin_counts ? 1 : 0)) peer.resume_at(acknowledged);
+  peer.acknowledged(std::min(acknowledged, peer.next()));
+}
+
+void Engine::note_end(Connection& connection, Direction direction, const Segment& segment,
+                      Time now) {
+  if (segment.has(Segment::fin_flag)) {
+    connection.fin_seen[static_cast<std::size_t>(direction)] = true;
+  }
+  const bool both_fins = connection.fin_seen[0] && connection.fin_seen[1];
+  if (connection.ended || !(segment.has(Segment::rst_flag) || both_fins)) return;
+  connection.ended = true;
+  end_expectation(connection);
+  end_deadlines_.push_back({now + policy_.session_linger, connection.original});
+}
+
+// --- Segment -> Stream -> Line
+
+Engine::Extent Engine::read(Passage& passage) {
+  const Segment& segment = passage.segment;
+  Stream& stream = passage.stream;
+  if (!stream.is_started()) {
+    if (segment.has(Segment::syn_flag)) {
+      stream.start(segment.payload_seq());
+    } else {
+      stream.adopt(segment.payload_seq(), passage.connection.master->offset(passage.direction));
+    }
+  }
+  passage.unsent = stream.forwarded();
+
+  const Seq begin = segment.payload_seq();
+  const Seq end = segment.payload_end();
+  if (begin == end) return {begin, end};
+  if (begin > stream.next()) return on_missing_bytes(passage);
+
+  const bool repeats = begin < stream.next();
+  if (repeats) stream.forget_drops();
+
+  // Bytes before the segment's own leave with it when nobody else can send them: those that were
+  // held, and, as long as the receiver has not acknowledged them, those that were held once.
+  Seq from = std::min(begin, stream.forwarded());
+  if (repeats && stream.kept_begin() < from && from <= stream.kept_end())
+    from = stream.kept_begin();
+
+  if (end <= stream.next()) {
+    if (stream.holds_bytes()) acknowledge_held(passage);
+    return {from, std::min(end, stream.forwarded())};
+  }
+  const auto fresh_bytes = static_cast<std::size_t>(end - stream.next());
+  return {from, read_fresh(passage, segment.payload().last(fresh_bytes))};
+}
+
+Engine::Extent Engine::on_missing_bytes(Passage& passage) {
+  Stream& stream = passage.stream;
+  const Seq begin = passage.segment.payload_seq();
+  const Seq end = passage.segment.payload_end();
+  if (passage.connection.session.is_parsed()) {
+    if (stream.count_drop(begin) < copies_that_prove_acknowledgement) {
+      decide(passage, Action::wait, Reason::bytes_missing, {});
+      return {begin, end, true};
+    }
+    stream.resume_at(begin);
+    passage.unsent = begin;
+    return {begin, read_fresh(passage, passage.segment.payload())};
+  }
+  stream.skip_to(end);
+  return {begin, end};
+}
+
+Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
+  auto& [connection, direction, segment, now, stream, unsent, has_shifted] = passage;
+  Session& session = connection.session;
+  const Seq end = segment.payload_end();
+  const Seq fresh_begin = stream.next();
+  const wire::Bytes all_fresh = fresh;
+
+  while (session.is_parsed() && !fresh.empty()) {
+    if (begins_tls(passage, fresh)) {
+      note_meaning(passage, {}, session.turn_opaque());
+      break;
+    }
+    const Stream::Mark mark = stream.mark();
+    const auto line = stream.take_line(fresh);
+    if (!line) break;
+    if (must_wait(passage, *line)) {
+      decide(passage, Action::wait, Reason::edit_waits, line->text);
+      stream.rewind(mark);
+      stream.forward_until(std::max(unsent, stream.next()));
+      return stream.forwarded();
+    }
+    on_line(passage, *line);
+  }
+  if (!session.is_parsed()) {
+    stream.skip_to(end);
+  } else if (!hold(passage, fresh_begin, all_fresh)) {
+    stream.forward_until(end);
+  }
+  return stream.forwarded();
+}
+
+bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {
+  const Stream& stream = passage.stream;
+  if (!stream.is_at_line_start() || fresh.empty()) return false;
+  // A session that was under way may have been encrypted long ago.
+  const bool any_record = !stream.line_start_is_certain();
+  return (any_record || passage.direction == Direction::original) &&
+         looks_like_tls(fresh, !any_record);
+}
+
+/// Whether `line` may need an edit while the kernel still needs its one correction for an earlier
+/// edit.
+bool Engine::must_wait(Passage& passage, const Line& line) {
+  Stream& stream = passage.stream;
+  const Connection& connection = passage.connection;
+  if (policy_.offset_owner != OffsetOwner::kernel || !stream.offset_is_unacknowledged() ||
+      passage.has_shifted || !connection.master->is_nated() || !line.fit ||
+      !connection.session.may_announce(passage.direction, policy_)) {
+    return false;
+  }
+  if (!has_shape_of_announcement(passage.direction, line.text)) return false;
+  if (stream.count_drop(line.begin) < copies_that_prove_acknowledgement) return true;
+  stream.take_offset_as_acknowledged();
+  return false;
+}
+
+/// Holds back the start of a line that may have to be edited. False when there is nothing to hold,
+/// or when it cannot be held.
+bool Engine::hold(Passage& passage, Seq fresh_begin, wire::Bytes fresh) {
+  auto& [connection, direction, segment, now, stream, unsent, has_shifted] = passage;
+  const auto unfinished = stream.unfinished_line();
+  const bool may_be_edited =
+      unfinished && connection.master->is_nated() && !segment.has(Segment::fin_flag) &&
+      connection.session.may_announce(direction, policy_) &&
+      (direction == Direction::original ? may_become_active_command(*unfinished)
+                                        : may_become_passive_reply(*unfinished));
+  if (!may_be_edited) {
+    // What follows bytes that only the stream has must be had with them.
+    if (!stream.kept().empty()) stream.keep(fresh_begin, fresh);
+    return false;
+  }
+  const Seq held_begin = std::max(stream.line_begin(), unsent);
+  const Seq newly_held = stream.kept().empty() ? std::max(held_begin, fresh_begin) : fresh_begin;
+  const auto skipped = static_cast<std::size_t>(newly_held - fresh_begin);
+  if (!stream.keep(newly_held, fresh.subspan(skipped))) return false;
+  if (!acknowledge_held(passage)) return false;
+  stream.forward_until(held_begin);
+  return true;
+}
+
+bool Engine::acknowledge_held(const Passage& passage) {
+  const auto peer = static_cast<std::size_t>(opposite(passage.direction));
+  builder_.begin_ack_to(passage.segment, passage.stream.next(), passage.connection.windows[peer]);
+  return seams_.injector.send(builder_.finish()) == InjectResult::sent;
+}
+
+// --- Line -> Session -> Decision -> Edit
+
+void Engine::on_line(Passage& passage, const Line& line) {
+  Session& session = passage.connection.session;
+  const Meaning meaning = passage.direction == Direction::original
+                              ? session.on_command(line.text, line.fit, policy_)
+                              : session.on_reply(line.text, line.fit, policy_);
+  if (meaning.kind == Meaning::Kind::announces) {
+    on_announcement(passage, line, meaning);
+  } else {
+    note_meaning(passage, line.text, meaning);
+  }
+}
+
+void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning& meaning) {
+  switch (meaning.kind) {
+    case Meaning::Kind::nothing:
+    case Meaning::Kind::announces:
+      return;
+    case Meaning::Kind::would_announce:
+      decide(passage, Action::forward, meaning.reason, line);
+      return;
+    case Meaning::Kind::ends_expectation:
+      end_expectation(passage.connection);
+      return;
+    case Meaning::Kind::ends_parsing:
+      decide(passage, Action::forward, meaning.reason, line);
+      return;
+  }
+}
+
+void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& meaning) {
+  const Master& master = *passage.connection.master;
+  if (!line.start_certain) {
+    decide(passage, Action::forward, Reason::start_unknown, line.text);
+    return;
+  }
+  const auto announcement =
+      parse_announcement(meaning.announcement, line.text.substr(meaning.begin));
+  if (!announcement) {
+    decide(passage, Action::forward, Reason::unparsable, line.text);
+    return;
+  }
+  if (const Reason reason = objection(policy_, master, *announcement); reason != Reason::none) {
+    decide(passage, Action::forward, reason, line.text);
+    return;
+  }
+  const Seq position = line.begin + static_cast<std::int64_t>(meaning.begin + announcement->begin);
+  open(passage, line, *announcement, position);
+}
+
+/// Effect first, edit second, undo on failure.
+void Engine::open(Passage& passage, const Line& line, const Announcement& announcement,
+                  Seq position) {
+  Connection& connection = passage.connection;
+  Expectation expectation =
+      expectation_for(*connection.master, is_active(announcement.kind), announcement.port);
+  const Address advertised_address = expectation.destination.address;
+  const bool address_differs = announcement.address && *announcement.address != advertised_address;
+  const bool can_edit = position >= passage.unsent;
+  if (address_differs && !can_edit) {
+    decide(passage, Action::forward, Reason::start_has_left, line.text);
+    return;
+  }
+
+  if (const Reason reason = expect(passage, expectation, can_edit); reason != Reason::none) {
+    decide(passage, Action::forward, reason, line.text);
+    return;
+  }
+  if (!address_differs && expectation.destination.port == announcement.port) {
+    note_expectation(connection, expectation, passage.now);
+    decide(passage, Action::forward, Reason::expected, line.text).expectation = expectation;
+    return;
+  }
+
+  const Edit edit{position, static_cast<std::uint32_t>(announcement.end - announcement.begin),
+                  print_announcement(announcement, expectation.destination)};
+  if (const Reason reason = shift(passage, edit); reason != Reason::none) {
+    seams_.expectations.remove(expectation);
+    decide(passage, Action::forward, reason, line.text);
+    return;
+  }
+  passage.stream.add_edit(edit);
+  note_expectation(connection, expectation, passage.now);
+
+  Decision& decision = decide(passage, Action::rewrite, Reason::rewritten, line.text);
+  decision.expectation = expectation;
+  const auto begin = static_cast<std::size_t>(position - line.begin);
+  decision.after.replace(begin, edit.length, edit.text.view());
+}
+
+/// True when the public endpoint of `expectation` is free for it. A connection that announced the
+/// same inside endpoint is done with it, or it could not be announced again: what is left of its
+/// expectation goes.
+bool Engine::make_way(const Expectation& expectation, const Connection& connection) {
+  const auto found = announced_.find(announced_key(expectation));
+  if (found == announced_.end() || found->second.owner == connection.original) return true;
+  if (found->second.inside != inside_endpoint(expectation, *connection.master)) return false;
+  if (const auto owner = connections_.find(found->second.owner)) end_expectation(owner->connection);
+  return true;
+}
+
+/// Installs `expectation` with the first public port that is free.
+Reason Engine::expect(const Passage& passage, Expectation& expectation, bool may_change_port) {
+  const Connection& connection = passage.connection;
+  const bool is_translated =
+      expectation.destination.address != (expectation.direction == Direction::reply
+                                              ? connection.master->client()
+                                              : connection.master->server());
+  const std::uint32_t tries = may_change_port && is_translated ? port_tries_max : 1;
+
+  for (std::uint32_t attempt = 0; attempt < tries; ++attempt) {
+    if (tries > 1) {
+      expectation.destination.port = public_port(expectation.real_port, policy_, attempt);
+    }
+    if (!make_way(expectation, connection)) continue;
+    switch (seams_.expectations.add(expectation)) {
+      case ExpectationResult::added:
+        return Reason::none;
+      case ExpectationResult::busy:
+        continue;
+      case ExpectationResult::failed:
+        return Reason::expectation_failed;
+    }
+  }
+  return Reason::no_port_free;
+}
+
+/// Lets the sequence offsets follow `edit`.
+Reason Engine::shift(Passage& passage, const Edit& edit) {
+  Stream& stream = passage.stream;
+  const std::int64_t bytes_after = static_cast<std::int64_t>(passage.segment.packet().size()) +
+                                   static_cast<std::int64_t>(stream.kept().size()) + edit.growth();
+  if (bytes_after > static_cast<std::int64_t>(PacketBuilder::packet_bytes_max)) {
+    return Reason::too_large;
+  }
+  if (!stream.map().has_room()) return Reason::too_many_edits;
+  if (policy_.offset_owner == OffsetOwner::engine || edit.growth() == 0) return Reason::none;
+
+  SequenceOffset offset = stream.offset();
+  if (!passage.has_shifted) {
+    // What is sent again from the edit on comes as the edit's own position or later: at the
+    // position the old shift is right, after it the new one. Further edits in the same segment
+    // count as one with the first.
+    offset.position = edit.position.number;
+    offset.before = offset.after;
+  }
+  offset.after += edit.growth();
+  switch (seams_.masters.set_offset(*passage.connection.master, passage.direction, offset)) {
+    case OffsetResult::unsupported:
+      return Reason::offsets_unsupported;
+    case OffsetResult::failed:
+      return Reason::offsets_failed;
+    case OffsetResult::done:
+      break;
+  }
+  stream.set_offset(offset, edit.end());
+  passage.has_shifted = true;
+  return Reason::none;
+}
+
+void Engine::note_expectation(Connection& connection, const Expectation& expectation, Time now) {
+  forget_announced(connection);
+  announced_.insert_or_assign(
+      announced_key(expectation),
+      Announced{connection.original, inside_endpoint(expectation, *connection.master)});
+  connection.announced = expectation;
+  connection.expectation_is_live = true;
+  connection.expectation_ends = now + policy_.expectation_life;
+  expectation_deadlines_.push_back({connection.expectation_ends, connection.original});
+}
+
+void Engine::end_expectation(Connection& connection) {
+  if (!connection.expectation_is_live) return;
+  seams_.expectations.remove(*connection.announced);
+  connection.expectation_is_live = false;
+}
+
+void Engine::forget_announced(const Connection& connection) {
+  if (!connection.announced) return;
+  const auto found = announced_.find(announced_key(*connection.announced));
+  if (found != announced_.end() && found->second.owner == connection.original) {
+    announced_.erase(found);
+  }
+}
+
+void Engine::forget(Connection& connection) {
+  end_expectation(connection);
+  forget_announced(connection);
+  connections_.erase(connection);
+}
+
+Decision& Engine::decide(const Passage& passage, Action action, Reason reason,
+                         std::string_view line) {
+  Decision& decision = decisions_.emplace_back();
+  decision.control = passage.connection.original;
+  decision.direction = passage.direction;
+  decision.action = action;
+  decision.reason = reason;
+  decision.before = line;
+  decision.after = line;
+  return decision;
+}
+
+// --- Edit -> Verdict
+
+Verdict Engine::send_on(Passage& passage, Extent extent) {
+  if (extent.drop) return {Verdict::Action::drop, {}};
+
+  const Segment& segment = passage.segment;
+  const Stream& stream = passage.stream;
+  const bool shifts_itself = policy_.offset_owner == OffsetOwner::engine;
+  const bool is_whole = extent.from == segment.payload_seq() && extent.to == segment.payload_end();
+  if (is_whole && !stream.was_edited() && !(shifts_itself && passage.connection.was_edited())) {
+    return {};
+  }
+
+  const bool brings_payload = !segment.payload().empty();
+  if (!brings_payload && !shifts_itself) return {};
+  Seq from = extent.from;
+  const Seq to = extent.to;
+  Seq leaves_as = stream.map().forward(from);
+  if (brings_payload && stream.was_edited()) {
+    // What the receiver has acknowledged is not sent again: the kernel's single correction may be
+    // wrong for it. When nothing is left, the sender must have lost the acknowledgement: one old
+    // number makes the receiver repeat it.
+    from = std::max(from, std::min(stream.acknowledged(), to));
+    leaves_as = stream.map().forward(from);
+    const bool all_acknowledged = from == to && to <= stream.acknowledged();
+    if (all_acknowledged && !segment.has(Segment::fin_flag)) leaves_as = leaves_as + -1;
+  }
+
+  builder_.begin_like(segment);
+  if (!append_range(passage, from, to)) return {};
+  if (to < segment.payload_end()) builder_.clear_flag(Segment::fin_flag);
+  if (segment.has(Segment::syn_flag)) leaves_as = leaves_as + -1;
+  if (segment.has(Segment::urg_flag)) {
+    const Seq urgent = stream.map().forward(segment.seq() + segment.urgent_pointer());
+    builder_.set_urgent_pointer(static_cast<std::uint16_t>(urgent - leaves_as));
+  }
+  builder_.set_seq(shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as));
+  if (shifts_itself) shift_acknowledgement(passage);
+  return {Verdict::Action::replace, builder_.finish()};
+}
+
+/// Appends the stream's bytes [from, to) with their edits. An edit is a whole: it leaves complete
+/// or not at all.
+bool Engine::append_range(const Passage& passage, Seq from, Seq to) {
+  Seq at = from;
+  for (const Edit& edit : passage.stream.edits()) {
+    if (edit.end() <= at) continue;
+    if (edit.position >= to) break;
+    if (!append_original(passage, at, std::max(at, edit.position))) return false;
+    const std::string_view text = edit.text.view();
+    if (!builder_.append({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()})) {
+      return false;
+    }
+    at = edit.end();
+  }
+  return append_original(passage, at, std::max(at, to));
+}
+
+/// Appends the bytes [from, to) as their sender sent them: from what was kept, then from the
+/// segment.
+bool Engine::append_original(const Passage& passage, Seq from, Seq to) {
+  const Stream& stream = passage.stream;
+  const Seq begin = passage.segment.payload_seq();
+  if (from < begin) {
+    const Seq kept_to = std::min(to, begin);
+    const auto offset = static_cast<std::size_t>(from - stream.kept_begin());
+    const auto length = static_cast<std::size_t>(kept_to - from);
+    if (!builder_.append(stream.kept().subspan(offset, length))) return false;
+    from = kept_to;
+  }
+  if (from >= to) return true;
+  return builder_.append(passage.segment.payload().subspan(static_cast<std::size_t>(from - begin),
+                                                           static_cast<std::size_t>(to - from)));
+}
+
+/// With offsets of our own: the acknowledgement and SACK blocks count in the numbering that the
+/// receiver of the edits sees, and must be told in the sender's.
+void Engine::shift_acknowledgement(const Passage& passage) {
+  const SeqMap& map = passage.connection.stream(opposite(passage.direction)).map();
+  if (passage.segment.has(Segment::ack_flag)) {
+    builder_.set_ack(map.backward(passage.segment.ack()));
+  }
+  shift_sack_blocks(builder_.options(), map);
+}
+
+// --- Time
+
+void Engine::on_tick(Time now) {
+  while (!expectation_deadlines_.empty() && expectation_deadlines_.front().at <= now) {
+    const auto found = connections_.find(expectation_deadlines_.front().original);
+    expectation_deadlines_.pop_front();
+    if (found && found->connection.expectation_ends <= now) end_expectation(found->connection);
+  }
+  while (!end_deadlines_.empty() && end_deadlines_.front().at <= now) {
+    const auto found = connections_.find(end_deadlines_.front().original);
+    end_deadlines_.pop_front();
+    if (found && found->connection.ended) forget(found->connection);
+  }
+  while (connections_.oldest() != nullptr &&
+         connections_.oldest()->last_seen + policy_.session_idle_max <= now) {
+    forget(*connections_.oldest());
+  }
+}
+
+void Engine::withdraw_all() {
+  while (connections_.oldest() != nullptr) forget(*connections_.oldest());
+}
+
+}  // namespace ftpalg

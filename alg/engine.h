@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The engine: takes the packets of control connections one by one and says what becomes of each.
+//
+//   Packet -> Segment -> Stream -> Line -> Session -> Decision -> Edit -> Verdict
+//
+// It knows no socket, clock or log. What it does to the world goes through the three seams, in this
+// order: expectation, offset, verdict; when one fails, what came before it is undone and the bytes
+// pass as they came.
+#pragma once
+
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "alg/connection.h"
+#include "alg/decision.h"
+#include "alg/policy.h"
+#include "alg/segment.h"
+#include "conntrack/injector.h"
+#include "conntrack/verdict.h"
+
+namespace ftpalg {
+
+/// The engine's way to the kernel; the referents outlive the engine.
+struct Seams {
+  Masters& masters;
+  Expectations& expectations;
+  Injector& injector;
+};
+
+/// Both are the engine's own and valid until it is given the next packet.
+struct Outcome {
+  Verdict verdict;
+  std::span<const Decision> decisions;
+};
+
+class Engine {
+ public:
+  Engine(Policy policy, Seams seams) : policy_(std::move(policy)), seams_(seams) {}
+
+  /// Takes one packet of a control connection as it stands before NAT, in the order of arrival.
+  /// `now` never goes back.
+  Outcome on_packet(wire::Bytes packet, Time now);
+
+  /// Ends what has outlived its time. To be called about once a second.
+  void on_tick(Time now);
+
+  /// Removes every expectation that may be left, for an orderly end.
+  void withdraw_all();
+
+  std::size_t connections() const { return connections_.size(); }
+
+ private:
+  /// What of a stream leaves with a segment: [from, to) in the sender's numbering.
+  struct Extent {
+    Seq from;
+    Seq to;
+    bool drop = false;
+  };
+
+  /// One segment on its way through the stages.
+  struct Passage {
+    Connection& connection;
+    Direction direction;
+    const Segment& segment;
+    Time now;
+    Stream& stream;
+    Seq unsent;  ///< the first byte of the stream that had not been sent on when the segment came
+    bool has_shifted = false;  ///< an edit in this segment has changed the kernel's offset
+  };
+
+  struct Announced {
+    Tuple owner;      ///< original tuple of the control connection
+    Endpoint inside;  ///< where the data connection ends up
+  };
+
+  /// A connection's time has come to be looked at.
+  struct Deadline {
+    Time at;
+    Tuple original;
+  };
+
+  std::optional<ConnectionTable::Found> connection_of(const Segment& segment);
+  ConnectionTable::Found on_syn(const Segment& segment);
+  std::optional<ConnectionTable::Found> on_new_master(const Segment& segment);
+  static bool answers_reopening(const Connection& connection, const Segment& segment);
+  Connection& admit(const Tuple& original);
+  void note_acknowledgement(Connection& connection, Direction direction, const Segment& segment);
+  void note_end(Connection& connection, Direction direction, const Segment& segment, Time now);
+
+  Extent read(Passage& passage);
+  Extent on_missing_bytes(Passage& passage);
+  Seq read_fresh(Passage& passage, wire::Bytes fresh);
+  static bool begins_tls(const Passage& passage, wire::Bytes fresh);
+  bool must_wait(Passage& passage, const Line& line);
+  bool hold(Passage& passage, Seq fresh_begin, wire::Bytes fresh);
+  bool acknowledge_held(const Passage& passage);
+
+  void on_line(Passage& passage, const Line& line);
+  void note_meaning(Passage& passage, std::string_view line, const Meaning& meaning);
+  void on_announcement(Passage& passage, const Line& line, const Meaning& meaning);
+  void open(Passage& passage, const Line& line, const Announcement& announcement, Seq position);
+  Reason expect(const Passage& passage, Expectation& expectation, bool may_change_port);
+  Reason shift(Passage& passage, const Edit& edit);
+  bool make_way(const Expectation& expectation, const Connection& connection);
+  void note_expectation(Connection& connection, const Expectation& expectation, Time now);
+  void end_expectation(Connection& connection);
+  void forget_announced(const Connection& connection);
+  void forget(Connection& connection);
+  Decision& decide(const Passage& passage, Action action, Reason reason, std::string_view line);
+
+  Verdict send_on(Passage& passage, Extent extent);
+  bool append_range(const Passage& passage, Seq from, Seq to);
+  bool append_original(const Passage& passage, Seq from, Seq to);
+  void shift_acknowledgement(const Passage& passage);
+
+  Policy policy_;
+  Seams seams_;
+  ConnectionTable connections_;
+  /// By who may connect to which public endpoint. It stays taken after the kernel's expectation is
+  /// consumed: the data connection may be running, or its end be remembered by TCP (TIME-WAIT).
+  std::unordered_map<Tuple, Announced> announced_;
+  std::deque<Deadline> expectation_deadlines_;
+  std::deque<Deadline> end_deadlines_;
+  std::vector<Decision> decisions_;
+  PacketBuilder builder_;
+};
+
+}  // namespace ftpalg

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/reason.h"
+
+namespace ftpalg {
+
+std::string_view text(Reason reason) {
+  switch (reason) {
+    case Reason::none:
+      return "nothing to do";
+    case Reason::rewritten:
+      return "rewritten, and the data connection is expected";
+    case Reason::expected:
+      return "right as it is, and the data connection is expected";
+    case Reason::not_ftp:
+      return "this connection does not look like FTP, so it is left alone for good";
+    case Reason::opaque:
+      return "the connection is encrypted from here on, so it is left alone";
+    case Reason::too_much_unanswered:
+      return "too many commands are unanswered, so the connection is left alone for good";
+    case Reason::reply_too_long:
+      return "a reply in several lines did not end in time, so the connection is left alone for "
+             "good";
+    case Reason::not_logged_in:
+      return "nobody has logged in yet";
+    case Reason::command_unanswered:
+      return "an earlier command is still unanswered";
+    case Reason::unsolicited_reply:
+      return "no PASV, EPSV, LPSV or CPSV is unanswered";
+    case Reason::epsv_all:
+      return "after EPSV ALL only EPSV may open a data connection";
+    case Reason::unfit_line:
+      return "the line is too long, or holds a NUL or a stray CR";
+    case Reason::unparsable:
+      return "the line announces no host-port that can be read without doubt";
+    case Reason::start_unknown:
+      return "the gateway came in the middle of this connection and cannot be sure that a line "
+             "starts here";
+    case Reason::start_has_left:
+      return "the start of the line has already been sent on";
+    case Reason::foreign_address:
+      return "the address is not that of the control connection's own end";
+    case Reason::unusable_address:
+      return "loopback, multicast, broadcast, link-local and unspecified addresses are refused";
+    case Reason::refused_port:
+      return "the port is below the lowest allowed, or on the list of denied ports";
+    case Reason::expectation_failed:
+      return "the kernel did not take the expectation (has the connection a carrier?)";
+    case Reason::no_port_free:
+      return "every port that was tried is announced by somebody else";
+    case Reason::offsets_unsupported:
+      return "the kernel keeps no sequence offsets for this connection (has it a carrier and NAT?)";
+    case Reason::offsets_failed:
+      return "the kernel did not take the sequence offset";
+    case Reason::too_large:
+      return "the packet would grow past 65535 bytes";
+    case Reason::too_many_edits:
+      return "too many edits are not acknowledged yet";
+    case Reason::edit_waits:
+      return "an earlier edit is not acknowledged yet, so this line has to come again";
+    case Reason::bytes_missing:
+      return "earlier bytes have not come yet, so these have to come again";
+  }
+  return "";
+}
+
+}  // namespace ftpalg

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Why the gateway did what it did with a line.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace ftpalg {
+
+enum class Reason : std::uint8_t {
+  none,
+
+  // It acts.
+  rewritten,  ///< another host-port is advertised, and expected
+  expected,   ///< what is advertised is right as it is, and expected
+
+  // The talk does not allow it.
+  not_ftp,
+  opaque,
+  too_much_unanswered,
+  reply_too_long,
+  not_logged_in,
+  command_unanswered,
+  unsolicited_reply,
+  epsv_all,
+
+  // The line does not allow it.
+  unfit_line,
+  unparsable,
+  start_unknown,
+  start_has_left,
+
+  // The policy does not allow it.
+  foreign_address,
+  unusable_address,
+  refused_port,
+
+  // The kernel does not allow it.
+  expectation_failed,
+  no_port_free,
+  offsets_unsupported,
+  offsets_failed,
+  too_large,
+  too_many_edits,
+
+  // It has to come again.
+  edit_waits,
+  bytes_missing,
+};
+
+/// A sentence without its full stop, for people who look for the cause of a failed transfer.
+std::string_view text(Reason reason);
+
+}  // namespace ftpalg

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The session: how far the talk between client and server has come, and so what a line means.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "alg/ftp_line.h"
+#include "alg/policy.h"
+#include "alg/reason.h"
+#include "conntrack/tuple.h"
+
+namespace ftpalg {
+
+/// What a line means to the gateway.
+struct Meaning {
+  enum class Kind : std::uint8_t {
+    nothing,           ///< no more than a line that passes
+    announces,         ///< the session allows this line to open a data connection
+    would_announce,    ///< it has the shape of an announcement, but `reason` forbids that it opens
+                       ///< anything
+    ends_expectation,  ///< the announced data connection will not come
+    ends_parsing,      ///< from here on no line is looked at; `reason` says why
+  };
+  Kind kind = Kind::nothing;
+  Reason reason = Reason::none;
+  AnnouncementKind announcement{};  ///< with announces and would_announce
+  /// With announces and would_announce: where in the line the announcement begins, behind Telnet
+  /// sequences.
+  std::size_t begin = 0;
+};
+
+class Session {
+ public:
+  /// A talk that is seen from its SYN on.
+  static Session from_start();
+  /// A talk that was under way when the gateway came: it is taken to be FTP, logged in, and without
+  /// pending commands.
+  static Session adopted();
+
+  /// Lines are given in the order of their stream, without line end. `fit` is false for one that is
+  /// too long or holds bytes that no FTP line may hold (protocol rule 1): its text is not looked
+  /// at.
+  Meaning on_command(std::string_view line, bool fit, const Policy& policy);
+  Meaning on_reply(std::string_view line, bool fit, const Policy& policy);
+
+  /// The client began to speak TLS.
+  Meaning turn_opaque();
+
+  bool is_parsed() const { return phase_ != Phase::opaque && phase_ != Phase::left_alone; }
+  bool is_opaque() const { return phase_ == Phase::opaque; }
+
+  /// True while the next line in `direction` could be an announcement that opens something.
+  bool may_announce(Direction direction, const Policy& policy) const;
+
+ private:
+  enum class Phase : std::uint8_t {
+    greeting,       ///< nothing but 120 has been heard
+    first_command,  ///< 220 heard, the client has said nothing yet
+    talking,
+    auth_sent,  ///< AUTH is unanswered: client bytes may already be another protocol's
+    opaque,
+    left_alone,
+  };
+
+  /// The commands without a final reply, oldest first.
+  class Pending {
+   public:
+    static constexpr std::size_t commands_max = 32;
+    bool push(Verb verb);
+    /// The oldest, or unknown when there is none.
+    Verb front() const { return size_ == 0 ? Verb::unknown : verbs_[0]; }
+    void drop_front(std::size_t count);
+    void clear() { size_ = 0; }
+    bool empty() const { return size_ == 0; }
+    std::optional<std::size_t> find(Verb verb) const;
+
+   private:
+    std::array<Verb, commands_max> verbs_{};
+    std::uint8_t size_ = 0;
+  };
+
+  Meaning leave_alone(Reason reason);
+  Meaning announcement(AnnouncementKind kind, std::size_t begin, Reason objection) const;
+  Reason objection_to_command(bool earlier_unanswered, const Policy& policy) const;
+  Meaning on_final_reply(std::uint16_t code, const Policy& policy);
+  Meaning on_passive_reply(AnnouncementKind kind, const Policy& policy);
+  Meaning on_answer(Verb verb, std::uint16_t code);
+
+  Phase phase_ = Phase::greeting;
+  bool logged_in_ = false;
+  bool epsv_all_ = false;
+  std::uint16_t open_reply_ = 0;  ///< the code that a reply in several lines waits for, or 0
+  std::uint16_t open_reply_lines_ = 0;
+  std::uint32_t open_reply_bytes_ = 0;
+  Pending pending_;
+};
+
+}  // namespace ftpalg

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/stream.h"
+
+#include <algorithm>
+
+namespace ftpalg {
+
+void Stream::start(Seq first) {
+  *this = Stream(line_bytes_max_);
+  started_ = true;
+  start_certain_ = true;
+  next_ = forwarded_ = acknowledged_ = line_begin_ = first;
+}
+
+void Stream::adopt(Seq first, const SequenceOffset& offset) {
+  start(first);
+  start_certain_ = false;
+  offset_ = offset;
+  map_ = SeqMap(offset.after);
+  if (offset.before != offset.after) {
+    was_edited_ = true;
+    offset_unacknowledged_ = true;
+    offset_edit_end_ = Seq{offset.position} + 1;
+  }
+}
+
+std::optional<Line> Stream::take_line(wire::Bytes& rest) {
+  if (line_done_) {
+    line_done_ = false;
+    partial_.clear();
+  }
+  const auto line_feed = std::find(rest.begin(), rest.end(), std::uint8_t{'\n'});
+  const bool complete = line_feed != rest.end();
+  const std::size_t length =
+      static_cast<std::size_t>(line_feed - rest.begin()) + (complete ? 1U : 0U);
+  const std::string_view piece{reinterpret_cast<const char*>(rest.data()), length};
+  rest = rest.subspan(length);
+  next_ = next_ + static_cast<std::int64_t>(length);
+
+  if (partial_.size() + length > line_bytes_max_) {
+    too_long_ = true;
+    partial_.clear();
+  }
+  const bool in_one_piece = partial_.empty();
+  if (!too_long_ && !(in_one_piece && complete)) partial_.append(piece);
+  if (!complete) return std::nullopt;
+
+  Line line{in_one_piece ? piece : std::string_view{partial_}, line_begin_, !too_long_,
+            start_certain_};
+  line.text.remove_suffix(1);
+  if (line.text.ends_with('\r')) line.text.remove_suffix(1);
+  constexpr std::string_view forbidden{"\0\r", 2};
+  if (line.text.find_first_of(forbidden) != std::string_view::npos) line.fit = false;
+
+  line_done_ = true;
+  line_begin_ = next_;
+  start_certain_ = true;
+  too_long_ = false;
+  return line;
+}
+
+Stream::Mark Stream::mark() const {
+  return {next_, line_begin_, line_done_ ? 0 : partial_.size(), start_certain_, too_long_};
+}
+
+void Stream::rewind(const Mark& mark) {
+  next_ = mark.next;
+  line_begin_ = mark.line_begin;
+  start_certain_ = mark.start_certain;
+  too_long_ = mark.too_long;
+  partial_.resize(std::min(mark.partial_bytes, partial_.size()));
+  line_done_ = false;
+}
+
+void Stream::skip_to(Seq next) {
+  next_ = next;
+  forwarded_ = next;
+}
+
+void Stream::resume_at(Seq next) {
+  next_ = forwarded_ = line_begin_ = next;
+  start_certain_ = false;
+  too_long_ = false;
+  line_done_ = false;
+  partial_.clear();
+  kept_.clear();
+  drops_ = 0;
+}
+
+std::optional<std::string_view> Stream::unfinished_line() const {
+  if (line_done_ || partial_.empty() || too_long_ || !start_certain_) return std::nullopt;
+  return partial_;
+}
+
+bool Stream::keep(Seq at, wire::Bytes bytes) {
+  if (kept_.empty()) kept_begin_ = at;
+  if (at != kept_end() || kept_.size() + bytes.size() > kept_bytes_max) return false;
+  kept_.insert(kept_.end(), bytes.begin(), bytes.end());
+  return true;
+}
+
+void Stream::add_edit(const Edit& edit) {
+  edits_.push_back(edit);
+  map_.add(edit.position, edit.length, static_cast<std::uint32_t>(edit.text.view().size()));
+  was_edited_ = true;
+}
+
+void Stream::acknowledged(Seq position) {
+  if (position <= acknowledged_) return;
+  acknowledged_ = position;
+  map_.acknowledged(position);
+  std::erase_if(edits_, [&](const Edit& edit) { return edit.end() <= position; });
+  if (!holds_bytes() && position >= kept_end()) kept_.clear();
+  if (position >= offset_edit_end_) offset_unacknowledged_ = false;
+}
+
+void Stream::set_offset(const SequenceOffset& offset, Seq end) {
+  offset_ = offset;
+  offset_edit_end_ = end;
+  offset_unacknowledged_ = true;
+}
+
+Seq Stream::before_kernel_shift(Seq shifted) const {
+  const Seq if_before = shifted + -std::int64_t{offset_.before};
+  return if_before <= Seq{offset_.position} ? if_before : shifted + -std::int64_t{offset_.after};
+}
+
+unsigned Stream::count_drop(Seq at) {
+  if (drops_ == 0 || at != drop_at_) drops_ = 0;
+  drop_at_ = at;
+  return ++drops_;
+}
+
+}  // namespace ftpalg

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The stream: the bytes that one end of a control connection sends, in order, whatever the
+// segments.
+//
+// A stream knows how far it has been read (`next`) and how far it has been sent on (`forwarded`).
+// The two differ while bytes are held: the start of a line that may have to be edited once it is
+// complete. Held bytes have been acknowledged to their sender in the receiver's name, so from then
+// on the stream is the only one that has them, until the receiver has acknowledged them too.
+//
+// All positions count in the sender's numbering.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "alg/edit.h"
+#include "alg/segment.h"
+#include "alg/seq_map.h"
+#include "conntrack/master.h"
+
+namespace ftpalg {
+
+/// One complete line. `text` is without its line end and valid until the stream is read further.
+struct Line {
+  std::string_view text;
+  Seq begin;
+  bool fit = true;            ///< not too long, no NUL, no CR but before the LF (protocol rule 1)
+  bool start_certain = true;  ///< the byte before it was an LF, or the SYN (protocol rules 2, 36)
+};
+
+class Stream {
+ public:
+  static constexpr std::size_t command_line_bytes_max = 512;
+  static constexpr std::size_t reply_line_bytes_max = 2048;
+  static constexpr std::size_t kept_bytes_max = 4096;
+
+  explicit Stream(std::size_t line_bytes_max) : line_bytes_max_(line_bytes_max) {}
+
+  /// Seen from its SYN on: `first` is a line start.
+  void start(Seq first);
+  /// Under way already: no line start is certain before the first LF. `offset` is what the kernel
+  /// shifts it by.
+  void adopt(Seq first, const SequenceOffset& offset);
+  bool is_started() const { return started_; }
+
+  Seq next() const { return next_; }
+  Seq forwarded() const { return forwarded_; }
+  bool holds_bytes() const { return forwarded_ < next_; }
+
+  // Reading.
+
+  /// Reads on in `rest`, whose first byte is the one at next(). Returns the first line that ends
+  /// there and leaves in `rest` what follows it; or reads all and returns nothing.
+  std::optional<Line> take_line(wire::Bytes& rest);
+
+  /// Where reading stands, to go back there: the last line that was taken has then not been read.
+  struct Mark {
+    Seq next;
+    Seq line_begin;
+    std::size_t partial_bytes;
+    bool start_certain;
+    bool too_long;
+  };
+  Mark mark() const;
+  void rewind(const Mark& mark);
+
+  /// Passes over bytes that are not parsed.
+  void skip_to(Seq next);
+  /// Goes on at `next` after bytes that were never seen. Held bytes are forgotten: the receiver has
+  /// got past them.
+  void resume_at(Seq next);
+
+  bool is_at_line_start() const { return line_done_ || (partial_.empty() && !too_long_); }
+  /// The line that has begun and not ended: nothing when it is too long or its start is not
+  /// certain.
+  std::optional<std::string_view> unfinished_line() const;
+  Seq line_begin() const { return line_begin_; }
+  bool line_start_is_certain() const { return start_certain_; }
+
+  // Sending on.
+
+  /// All that was read is sent on, but for what follows `until`.
+  void forward_until(Seq until) { forwarded_ = until; }
+
+  /// Keeps the bytes from `at` on; they follow what is kept already, if anything is. False when
+  /// they do not, or when kept_bytes_max would be passed; nothing changes then.
+  bool keep(Seq at, wire::Bytes bytes);
+  wire::Bytes kept() const { return kept_; }
+  Seq kept_begin() const { return kept_begin_; }
+  Seq kept_end() const { return kept_begin_ + static_cast<std::int64_t>(kept_.size()); }
+
+  void add_edit(const Edit& edit);
+  const std::vector<Edit>& edits() const { return edits_; }
+  bool was_edited() const { return was_edited_; }
+
+  /// The receiver has everything before `position`.
+  void acknowledged(Seq position);
+  Seq acknowledged() const { return acknowledged_; }
+
+  const SeqMap& map() const { return map_; }
+
+  // The kernel's one correction (kernel-facts 3).
+
+  const SequenceOffset& offset() const { return offset_; }
+  /// An edit that ends at `end` is shifted by `offset` from now on.
+  void set_offset(const SequenceOffset& offset, Seq end);
+  bool offset_is_unacknowledged() const { return offset_unacknowledged_; }
+  void take_offset_as_acknowledged() { offset_unacknowledged_ = false; }
+  /// The sequence number that the kernel shifts to `shifted`.
+  Seq before_kernel_shift(Seq shifted) const;
+
+  // Segments that were dropped, to come again.
+
+  /// Counts that the bytes at `at` were dropped; returns how often that has happened with no
+  /// earlier byte sent again in between.
+  unsigned count_drop(Seq at);
+  void forget_drops() { drops_ = 0; }
+
+ private:
+  std::size_t line_bytes_max_;
+  bool started_ = false;
+  bool was_edited_ = false;
+  bool offset_unacknowledged_ = false;
+
+  bool line_done_ = false;  ///< partial_ holds a line that was handed out, to be cleared
+  bool start_certain_ = false;
+  bool too_long_ = false;
+  Seq next_;
+  Seq forwarded_;
+  Seq acknowledged_;
+  Seq line_begin_;
+  std::string partial_;
+
+  Seq kept_begin_;
+  std::vector<std::uint8_t> kept_;
+  std::vector<Edit> edits_;  ///< in stream order; those not yet acknowledged
+  SeqMap map_;
+
+  SequenceOffset offset_;
+  Seq offset_edit_end_;
+
+  Seq drop_at_;
+  unsigned drops_ = 0;
+};
+
+}  // namespace ftpalg

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "conntrack/netlink/ctnetlink.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ftpalg {
+namespace {
+
+/// conntrack asks for a timeout and takes the carrier's instead (kernel-facts 7): ours only says
+/// the same.
+constexpr std::uint32_t expectation_timeout_seconds = 300;
+constexpr const char* expect_function = "nat-follow-master";
+
+struct DestroyConntrack {
+  void operator()(nf_conntrack* entry) const { nfct_destroy(entry); }
+};
+using ConntrackObject = std::unique_ptr<nf_conntrack, DestroyConntrack>;
+
+struct DestroyExpectation {
+  void operator()(nf_expect* expectation) const { nfexp_destroy(expectation); }
+};
+using ExpectationObject = std::unique_ptr<nf_expect, DestroyExpectation>;
+
+std::uint8_t protocol_family(const Address& address) {
+  return address.family() == Family::ipv4 ? AF_INET : AF_INET6;
+}
+
+std::uint16_t network_order(Port port) {
+  return htons(port.number);
+}
+
+void set_address(nf_conntrack* entry, nf_conntrack_attr ipv4, nf_conntrack_attr ipv6,
+                 const Address& address) {
+  nfct_set_attr(entry, address.family() == Family::ipv4 ? ipv4 : ipv6, address.bytes().data());
+}
+
+/// An object that holds `tuple` as its original tuple.
+ConntrackObject object_with(const Tuple& tuple) {
+  ConntrackObject entry(nfct_new());
+  nfct_set_attr_u8(entry.get(), ATTR_L3PROTO, protocol_family(tuple.source.address));
+  nfct_set_attr_u8(entry.get(), ATTR_L4PROTO, IPPROTO_TCP);
+  set_address(entry.get(), ATTR_IPV4_SRC, ATTR_IPV6_SRC, tuple.source.address);
+  set_address(entry.get(), ATTR_IPV4_DST, ATTR_IPV6_DST, tuple.destination.address);
+  nfct_set_attr_u16(entry.get(), ATTR_PORT_SRC, network_order(tuple.source.port));
+  nfct_set_attr_u16(entry.get(), ATTR_PORT_DST, network_order(tuple.destination.port));
+  return entry;
+}
+
+/// The mask of an expectation: all of both addresses and the destination port, nothing of the
+/// source port.
+ConntrackObject exact_but_source_port(Family family) {
+  constexpr std::array<std::uint8_t, 16> ones{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                              0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  const auto bytes = std::span{ones}.first(family == Family::ipv4 ? 4 : 16);
+  const Address all = *Address::from_bytes(bytes);
+  return object_with({{all, Port{0}}, {all, Port{0xffff}}});
+}
+
+Address read_address(const nf_conntrack* entry, nf_conntrack_attr ipv4, nf_conntrack_attr ipv6) {
+  const bool is_ipv4 = nfct_get_attr_u8(entry, ATTR_L3PROTO) == AF_INET;
+  const auto* bytes = static_cast<const std::uint8_t*>(nfct_get_attr(entry, is_ipv4 ? ipv4 : ipv6));
+  return *Address::from_bytes({bytes, is_ipv4 ? 4U : 16U});
+}
+
+Port read_port(const nf_conntrack* entry, nf_conntrack_attr attribute) {
+  return Port{ntohs(nfct_get_attr_u16(entry, attribute))};
+}
+
+/// The attributes of one direction's correction. The library keeps them in host order.
+struct OffsetAttributes {
+  nf_conntrack_attr position;
+  nf_conntrack_attr before;
+  nf_conntrack_attr after;
+};
+
+constexpr OffsetAttributes offset_attributes(Direction direction) {
+  if (direction == Direction::original) {
+    return {ATTR_ORIG_NAT_SEQ_CORRECTION_POS, ATTR_ORIG_NAT_SEQ_OFFSET_BEFORE,
+            ATTR_ORIG_NAT_SEQ_OFFSET_AFTER};
+  }
+  return {ATTR_REPL_NAT_SEQ_CORRECTION_POS, ATTR_REPL_NAT_SEQ_OFFSET_BEFORE,
+          ATTR_REPL_NAT_SEQ_OFFSET_AFTER};
+}
+
+SequenceOffset read_offset(const nf_conntrack* entry, Direction direction) {
+  const OffsetAttributes attributes = offset_attributes(direction);
+  if (nfct_attr_is_set(entry, attributes.position) <= 0) return {};
+  return {nfct_get_attr_u32(entry, attributes.position),
+          static_cast<std::int32_t>(nfct_get_attr_u32(entry, attributes.before)),
+          static_cast<std::int32_t>(nfct_get_attr_u32(entry, attributes.after))};
+}
+
+Master read_master(const nf_conntrack* entry) {
+  Master master;
+  master.original = {{read_address(entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC),
+                      read_port(entry, ATTR_ORIG_PORT_SRC)},
+                     {read_address(entry, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST),
+                      read_port(entry, ATTR_ORIG_PORT_DST)}};
+  master.reply = {{read_address(entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC),
+                   read_port(entry, ATTR_REPL_PORT_SRC)},
+                  {read_address(entry, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST),
+                   read_port(entry, ATTR_REPL_PORT_DST)}};
+  master.offsets = {read_offset(entry, Direction::original), read_offset(entry, Direction::reply)};
+  master.has_carrier = nfct_attr_is_set(entry, ATTR_HELPER_NAME) > 0;
+  return master;
+}
+
+nlmsghdr* begin_message(NetlinkSocket::RequestBuffer& buffer, std::uint8_t subsystem,
+                        std::uint8_t type, std::uint16_t flags, const Address& address) {
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
+  message->nlmsg_type = static_cast<std::uint16_t>(subsystem << 8 | type);
+  message->nlmsg_flags = flags;
+  auto* family = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  family->nfgen_family = protocol_family(address);
+  family->version = NFNETLINK_V0;
+  return message;
+}
+
+void put_address(nlmsghdr* message, std::uint16_t attribute, const Address& address) {
+  mnl_attr_put(message, attribute, address.size(), address.bytes().data());
+}
+
+/// What nfexp_nlmsg_build leaves out (kernel-facts 6): that the data connection is mapped as its
+/// master is, to which port, and in which direction it runs relative to the master (kernel-facts
+/// 5).
+void put_follow_master(nlmsghdr* message, const Expectation& expectation) {
+  const bool is_ipv4 = expectation.source.family() == Family::ipv4;
+  const Address& real = expectation.destination.address;  // the kernel takes it from the master
+
+  mnl_attr_put_strz(message, CTA_EXPECT_FN, expect_function);
+  nlattr* nat = mnl_attr_nest_start(message, CTA_EXPECT_NAT);
+  mnl_attr_put_u32(message, CTA_EXPECT_NAT_DIR,
+                   htonl(expectation.direction == Direction::reply ? 1 : 0));
+  nlattr* tuple = mnl_attr_nest_start(message, CTA_EXPECT_NAT_TUPLE);
+  nlattr* ip = mnl_attr_nest_start(message, CTA_TUPLE_IP);
+  put_address(message, is_ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, real);
+  put_address(message, is_ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, expectation.source);
+  mnl_attr_nest_end(message, ip);
+  nlattr* protocol = mnl_attr_nest_start(message, CTA_TUPLE_PROTO);
+  mnl_attr_put_u8(message, CTA_PROTO_NUM, IPPROTO_TCP);
+  mnl_attr_put_u16(message, CTA_PROTO_SRC_PORT, network_order(expectation.real_port));
+  mnl_attr_put_u16(message, CTA_PROTO_DST_PORT, 0);
+  mnl_attr_nest_end(message, protocol);
+  mnl_attr_nest_end(message, tuple);
+  mnl_attr_nest_end(message, nat);
+}
+
+}  // namespace
+
+tl::expected<Ctnetlink, std::string> Ctnetlink::open() {
+  auto socket = NetlinkSocket::open();
+  if (!socket) return tl::unexpected(socket.error());
+  Ctnetlink ctnetlink(std::move(*socket));
+
+  // A question with a known answer shows whether we may ask at all.
+  const Endpoint nobody{Address::ipv4(0, 0, 0, 0), Port{0}};
+  ctnetlink.find({nobody, nobody});
+  switch (ctnetlink.last_error_) {
+    case 0:
+    case ENOENT:
+      return ctnetlink;
+    case EPERM:
+      return tl::unexpected(
+          std::string("no right to use ctnetlink: run as root, or grant "
+                      "CAP_NET_ADMIN"));
+    default:
+      return tl::unexpected(
+          fmt::format("ctnetlink does not answer: {}; the kernel needs CONFIG_NF_CT_NETLINK "
+                      "(modprobe nf_conntrack_netlink)",
+                      std::strerror(ctnetlink.last_error_)));
+  }
+}
+
+int Ctnetlink::transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_message) {
+  const int error = socket_.transact(request, on_message);
+  if (error != 0) last_error_ = error;
+  return error;
+}
+
+std::optional<Master> Ctnetlink::find(const Tuple& tuple) {
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message =
+      begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0, tuple.source.address);
+  nfct_nlmsg_build(message, object_with(tuple).get());
+
+  std::optional<Master> master;
+  const int error = transact(message, [&](const nlmsghdr* answer) {
+    const ConntrackObject entry(nfct_new());
+    if (nfct_nlmsg_parse(answer, entry.get()) >= 0) master = read_master(entry.get());
+  });
+  if (error != 0) return std::nullopt;
+  return master;
+}
+
+OffsetResult Ctnetlink::set_offset(const Master& master, Direction direction,
+                                   const SequenceOffset& offset) {
+  const ConntrackObject entry = object_with(master.original);
+  const OffsetAttributes attributes = offset_attributes(direction);
+  nfct_set_attr_u32(entry.get(), attributes.position, offset.position);
+  nfct_set_attr_u32(entry.get(), attributes.before, static_cast<std::uint32_t>(offset.before));
+  nfct_set_attr_u32(entry.get(), attributes.after, static_cast<std::uint32_t>(offset.after));
+
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0,
+                                    master.original.source.address);
+  nfct_nlmsg_build(message, entry.get());
+  if (transact(message) != 0) return OffsetResult::failed;
+
+  // Without the seqadj extension the kernel says yes and does nothing (kernel-facts 2).
+  const auto read_back = find(master.original);
+  if (!read_back) return OffsetResult::failed;
+  return read_back->offset(direction) == offset ? OffsetResult::done : OffsetResult::unsupported;
+}
+
+ExpectationResult Ctnetlink::add(const Expectation& expectation) {
+  const ConntrackObject master = object_with(expectation.master);
+  const ConntrackObject expected =
+      object_with({{expectation.source, Port{0}}, expectation.destination});
+  const ConntrackObject mask = exact_but_source_port(expectation.source.family());
+  const ExpectationObject object(nfexp_new());
+  nfexp_set_attr(object.get(), ATTR_EXP_MASTER, master.get());
+  nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
+  nfexp_set_attr(object.get(), ATTR_EXP_MASK, mask.get());
+  nfexp_set_attr_u32(object.get(), ATTR_EXP_TIMEOUT, expectation_timeout_seconds);
+
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW,
+                                    NLM_F_CREATE, expectation.source);
+  nfexp_nlmsg_build(message, object.get());
+  if (expectation.follows_master) put_follow_master(message, expectation);
+
+  switch (transact(message)) {
+    case 0:
+      return ExpectationResult::added;
+    case EBUSY:
+      return ExpectationResult::busy;
+    default:
+      return ExpectationResult::failed;
+  }
+}
+
+void Ctnetlink::remove(const Expectation& expectation) {
+  const ExpectationObject object(nfexp_new());
+  const ConntrackObject expected =
+      object_with({{expectation.source, Port{0}}, expectation.destination});
+  nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
+
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0,
+                                    expectation.source);
+  nfexp_nlmsg_build(message, object.get());
+  transact(message);
+}
+
+}  // namespace ftpalg

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ctnetlink: conntrack's entries and expectations, as the seams see them.
+#pragma once
+
+#include <string>
+#include <tl/expected.hpp>
+
+#include "conntrack/expectation.h"
+#include "conntrack/master.h"
+#include "conntrack/netlink/netlink_socket.h"
+
+namespace ftpalg {
+
+class Ctnetlink final : public Masters, public Expectations {
+ public:
+  /// Needs CAP_NET_ADMIN. An error names the cause and the mend.
+  static tl::expected<Ctnetlink, std::string> open();
+
+  std::optional<Master> find(const Tuple& tuple) override;
+  OffsetResult set_offset(const Master& master, Direction direction,
+                          const SequenceOffset& offset) override;
+
+  ExpectationResult add(const Expectation& expectation) override;
+  void remove(const Expectation& expectation) override;
+
+  /// The errno of the last request that failed, or 0; for whoever tells a person why.
+  int last_error() const { return last_error_; }
+
+ private:
+  explicit Ctnetlink(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_message = {});
+
+  NetlinkSocket socket_;
+  int last_error_ = 0;
+};
+
+}  // namespace ftpalg

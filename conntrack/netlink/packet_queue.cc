@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "conntrack/netlink/packet_queue.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace ftpalg {
+namespace {
+
+/// The largest packet with its netlink attributes around it.
+constexpr std::size_t message_bytes_max = 0xffff + 4096;
+/// The kernel's buffer for packets on their way to us.
+constexpr int receive_buffer_bytes = 8 * 1024 * 1024;
+/// Packets served before the caller gets its turn again.
+constexpr int packets_per_turn = 512;
+
+}  // namespace
+
+PacketQueue::PacketQueue(NetlinkSocket socket, std::uint16_t number)
+    : socket_(std::move(socket)),
+      number_(number),
+      received_(message_bytes_max),
+      answer_(message_bytes_max) {}
+
+tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number) {
+  auto socket = NetlinkSocket::open();
+  if (!socket) return tl::unexpected(socket.error());
+  PacketQueue queue(std::move(*socket), number);
+  switch (const int error = queue.configure()) {
+    case 0:
+      return queue;
+    case EPERM:
+      return tl::unexpected(
+          fmt::format("no right to take queue {}: run as root, or grant CAP_NET_ADMIN", number));
+    case EBUSY:
+      return tl::unexpected(
+          fmt::format("queue {} is taken by another program (its port id, as a rule its process "
+                      "id, is in the second column of /proc/net/netfilter/nfnetlink_queue); end "
+                      "it, or choose another queue with --queue, also for the rules",
+                      number));
+    default:
+      return tl::unexpected(
+          fmt::format("cannot take queue {}: {}; the kernel needs CONFIG_NETFILTER_NETLINK_QUEUE "
+                      "(modprobe nfnetlink_queue)",
+                      number, std::strerror(error)));
+  }
+}
+
+int PacketQueue::configure() {
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* bind = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
+  nfq_nlmsg_cfg_put_cmd(bind, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+  if (const int error = socket_.transact(bind); error != 0) return error;
+
+  nlmsghdr* parameters = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
+  nfq_nlmsg_cfg_put_params(parameters, NFQNL_COPY_PACKET, 0xffff);
+  nfq_nlmsg_cfg_put_qmaxlen(parameters, packets_max);
+  mnl_attr_put_u32(parameters, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_FAIL_OPEN));
+  mnl_attr_put_u32(parameters, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN));
+  if (const int error = socket_.transact(parameters); error != 0) return error;
+
+  // Both may be refused; the defaults then serve, with less room for bursts.
+  setsockopt(descriptor(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer_bytes,
+             sizeof receive_buffer_bytes);
+  const int on = 1;
+  mnl_socket_setsockopt(socket_.get(), NETLINK_NO_ENOBUFS, const_cast<int*>(&on), sizeof on);
+  return 0;
+}
+
+int PacketQueue::serve(const Decide& decide) {
+  int served = 0;
+  while (served < packets_per_turn) {
+    const ssize_t bytes =
+        recv(descriptor(), received_.data(), received_.size(), MSG_DONTWAIT | MSG_TRUNC);
+    if (bytes < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return served;
+      if (errno == EINTR) continue;
+      if (errno != ENOBUFS) return -errno;
+      ++lost_;
+      continue;
+    }
+    if (static_cast<std::size_t>(bytes) > received_.size()) continue;
+    auto remaining = static_cast<int>(bytes);
+    for (const auto* message = reinterpret_cast<const nlmsghdr*>(received_.data());
+         mnl_nlmsg_ok(message, remaining); message = mnl_nlmsg_next(message, &remaining)) {
+      served += serve_message(message, decide);
+    }
+  }
+  return served;
+}
+
+int PacketQueue::serve_message(const nlmsghdr* message, const Decide& decide) {
+  if (message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) return 0;
+  std::array<nlattr*, NFQA_MAX + 1> attributes{};
+  if (nfq_nlmsg_parse(message, attributes.data()) < 0 || attributes[NFQA_PACKET_HDR] == nullptr) {
+    return 0;
+  }
+  const auto* header =
+      static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]));
+  Verdict verdict;
+  if (attributes[NFQA_PAYLOAD] != nullptr) {
+    verdict =
+        decide({static_cast<const std::uint8_t*>(mnl_attr_get_payload(attributes[NFQA_PAYLOAD])),
+                mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD])});
+  }
+  give_verdict(ntohl(header->packet_id), verdict);
+  return 1;
+}
+
+bool PacketQueue::give_verdict(std::uint32_t packet_id, const Verdict& verdict) {
+  nlmsghdr* message = nfq_nlmsg_put(answer_.data(), NFQNL_MSG_VERDICT, number_);
+  nfq_nlmsg_verdict_put(message, static_cast<int>(packet_id),
+                        verdict.action == Verdict::Action::drop ? NF_DROP : NF_ACCEPT);
+  if (verdict.action == Verdict::Action::replace) {
+    nfq_nlmsg_verdict_put_pkt(message, verdict.packet.data(),
+                              static_cast<std::uint32_t>(verdict.packet.size()));
+  }
+  return mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) >= 0;
+}
+
+}  // namespace ftpalg

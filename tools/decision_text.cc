@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/decision_text.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace ftpalg::tools {
+namespace {
+
+std::string_view name(Action action) {
+  switch (action) {
+    case Action::forward:
+      return "forward";
+    case Action::rewrite:
+      return "rewrite";
+    case Action::wait:
+      return "wait";
+  }
+  return "";
+}
+
+std::string_view sender(const Decision& decision) {
+  return decision.direction == Direction::original ? "client" : "server";
+}
+
+std::string expectation_text(const Expectation& expectation) {
+  return fmt::format("{} -> {}, mapped to port {}", expectation.source.text(),
+                     expectation.destination.text(), expectation.real_port.number);
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\\') {
+      result += "\\\\";
+    } else if (byte >= 0x20 && byte < 0x7f) {
+      result += c;
+    } else {
+      result += fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return result;
+}
+
+std::string decision_text(const Decision& decision) {
+  std::string result = fmt::format("{}: ", decision.control.text());
+  if (decision.before.empty()) {
+    result += text(decision.reason);
+  } else if (decision.action == Action::rewrite) {
+    result += fmt::format("{} line '{}' becomes '{}': {}", sender(decision),
+                          escaped(decision.before), escaped(decision.after), text(decision.reason));
+  } else {
+    result += fmt::format("{} line '{}': {}", sender(decision), escaped(decision.before),
+                          text(decision.reason));
+  }
+  if (decision.expectation) result += fmt::format(" ({})", expectation_text(*decision.expectation));
+  return result;
+}
+
+nlohmann::json decision_json(const Decision& decision) {
+  nlohmann::json expectation = nullptr;
+  if (decision.expectation) {
+    expectation = {{"source", decision.expectation->source.text()},
+                   {"destination", decision.expectation->destination.address.text()},
+                   {"port", decision.expectation->destination.port.number},
+                   {"maps_to", decision.expectation->real_port.number}};
+  }
+  return {{"control",
+           {{"client", decision.control.source.text()},
+            {"server", decision.control.destination.text()}}},
+          {"from", sender(decision)},
+          {"action", name(decision.action)},
+          {"reason", text(decision.reason)},
+          {"before", escaped(decision.before)},
+          {"after", escaped(decision.after)},
+          {"expectation", expectation}};
+}
+
+}  // namespace ftpalg::tools

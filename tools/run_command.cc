@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ftpalg run: the daemon.
+#include <fmt/format.h>
+#include <poll.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "alg/engine.h"
+#include "conntrack/netlink/ctnetlink.h"
+#include "conntrack/netlink/packet_queue.h"
+#include "conntrack/netlink/raw_injector.h"
+#include "rules/application.h"
+#include "tools/commands.h"
+#include "tools/decision_text.h"
+#include "tools/gateway_options.h"
+
+namespace ftpalg::tools {
+namespace {
+
+struct RunOptions {
+  GatewayOptions gateway;
+  std::string data_ports;
+  std::string log_level = "info";
+  bool apply_rules = false;
+};
+
+constexpr int tick_milliseconds = 1000;
+
+/// "50000-50999" as a range, or nothing when it is none.
+std::optional<PortRange> parse_port_range(const std::string& text) {
+  PortRange range;
+  const char* const end = text.data() + text.size();
+  const auto [after_first, first_error] = std::from_chars(text.data(), end, range.first.number);
+  if (first_error != std::errc{} || after_first == end || *after_first != '-') return std::nullopt;
+  const auto [after_last, last_error] = std::from_chars(after_first + 1, end, range.last.number);
+  if (last_error != std::errc{} || after_last != end) return std::nullopt;
+  if (range.first.number == 0 || range.last < range.first) return std::nullopt;
+  return range;
+}
+
+/// The signals that end the daemon, as a descriptor to poll. They stay blocked until the process
+/// ends.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    descriptor_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+  ~EndSignals() { close(descriptor_); }
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+/// The rules of this run: put in place, and taken out again at its end.
+class AppliedRules {
+ public:
+  static tl::expected<std::unique_ptr<AppliedRules>, std::string> apply(
+      const rules::Ruleset& ruleset, std::optional<rules::Format> format) {
+    const auto applied = rules::apply(ruleset, format);
+    if (!applied) return tl::unexpected(applied.error());
+    for (const std::string& note : applied->notes) spdlog::warn("{}", note);
+    spdlog::info("rules are in place, format {}", rules::name(applied->format));
+    return std::unique_ptr<AppliedRules>(new AppliedRules(applied->format));
+  }
+  AppliedRules(const AppliedRules&) = delete;
+  AppliedRules& operator=(const AppliedRules&) = delete;
+  ~AppliedRules() {
+    const auto removed = rules::remove(format_);
+    if (!removed) spdlog::error("{}", removed.error());
+  }
+
+ private:
+  explicit AppliedRules(rules::Format format) : format_(format) {}
+  rules::Format format_;
+};
+
+Time now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
+void log(const Decision& decision, const Ctnetlink& ctnetlink) {
+  const bool kernel_refused =
+      decision.reason == Reason::expectation_failed || decision.reason == Reason::offsets_failed;
+  if (kernel_refused) {
+    spdlog::warn("{}: {}", decision_text(decision), std::strerror(ctnetlink.last_error()));
+  } else if (decision.action == Action::wait) {
+    spdlog::debug("{}", decision_text(decision));
+  } else {
+    spdlog::info("{}", decision_text(decision));
+  }
+}
+
+/// Serves the queue until a signal ends it. Returns the exit status.
+int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink,
+          const EndSignals& end_signals) {
+  const auto decide = [&](std::span<const std::uint8_t> packet) {
+    const Outcome outcome = engine.on_packet(packet, now());
+    for (const Decision& decision : outcome.decisions) log(decision, ctnetlink);
+    return outcome.verdict;
+  };
+
+  std::array<pollfd, 2> sources{pollfd{queue.descriptor(), POLLIN, 0},
+                                pollfd{end_signals.descriptor(), POLLIN, 0}};
+  Time next_tick = now();
+  for (;;) {
+    if (poll(sources.data(), sources.size(), tick_milliseconds) < 0 && errno != EINTR) {
+      spdlog::error("cannot wait for packets: {}", std::strerror(errno));
+      return EXIT_FAILURE;
+    }
+    if (sources[1].revents != 0) return EXIT_SUCCESS;
+    if (const int served = queue.serve(decide); served < 0) {
+      spdlog::error("the packet queue failed: {}", std::strerror(-served));
+      return EXIT_FAILURE;
+    }
+    if (now() >= next_tick) {
+      engine.on_tick(now());
+      next_tick = now() + std::chrono::milliseconds{tick_milliseconds};
+    }
+  }
+}
+
+int failed(std::string_view reason) {
+  fmt::print(stderr, "ftpalg: {}\n", reason);
+  return EXIT_FAILURE;
+}
+
+int run(const RunOptions& options) {
+  const auto ruleset = options.gateway.ruleset();
+  if (!ruleset) return failed(ruleset.error());
+  Policy policy;
+  if (!options.data_ports.empty()) {
+    policy.data_ports = parse_port_range(options.data_ports);
+    if (!policy.data_ports) {
+      return failed(
+          fmt::format("--data-ports {}: not a range of ports; write it as "
+                      "50000-50999, both ends from 1 to 65535, the lower one first",
+                      options.data_ports));
+    }
+  }
+  spdlog::set_default_logger(spdlog::stderr_logger_st("ftpalg"));
+  spdlog::set_pattern("%^%l%$ %v");
+  spdlog::set_level(spdlog::level::from_str(options.log_level));
+
+  const EndSignals end_signals;
+  auto ctnetlink = Ctnetlink::open();
+  if (!ctnetlink) return failed(ctnetlink.error());
+  auto injector = RawInjector::open(ruleset->injected_mark);
+  if (!injector) return failed(injector.error());
+  auto queue = PacketQueue::open(ruleset->queue);
+  if (!queue) return failed(queue.error());
+
+  std::unique_ptr<AppliedRules> applied_rules;
+  if (options.apply_rules) {
+    auto applied = AppliedRules::apply(*ruleset, options.gateway.rules_format());
+    if (!applied) return failed(applied.error());
+    applied_rules = std::move(*applied);
+  }
+
+  Engine engine(policy, {*ctnetlink, *ctnetlink, *injector});
+  fmt::print(stderr, "ftpalg: ready on queue {}\n", ruleset->queue);
+  const int exit_status = serve(*queue, engine, *ctnetlink, end_signals);
+  engine.withdraw_all();
+  return exit_status;
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, int& exit_status) {
+  auto* command = app.add_subcommand("run", "Run the gateway in the foreground");
+  auto options = std::make_shared<RunOptions>();
+  add_gateway_options(*command, options->gateway);
+  command->add_option("--data-ports", options->data_ports,
+                      "Public ports for data connections that are rewritten, as FIRST-LAST "
+                      "(default: the announced port where it is free, else the next)");
+  command->add_flag("--apply-rules", options->apply_rules,
+                    "Put the firewall rules in place, and remove them at the end");
+  command->add_option("--log-level", options->log_level, "How much to tell on standard error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+  command->callback([options, &exit_status] { exit_status = run(*options); });
+}
+
+}  // namespace ftpalg::tools
