@@ -10,6 +10,7 @@
 #include "rules/iptables_text.h"
 #include "rules/nft_text.h"
 #include "rules/nft_transaction.h"
+#include "rules/privilege.h"
 
 namespace ftpalg::rules {
 namespace {
@@ -32,6 +33,12 @@ bool holds_rules(Format format) {
              return !table.rules.empty();
            });
   });
+}
+
+tl::expected<void, std::string> may_change_rules() {
+  if (effective_privileges().net_admin) return {};
+  return tl::make_unexpected(
+      "this process may not change firewall rules (it lacks CAP_NET_ADMIN); mend: run it as root");
 }
 
 bool shows_ours(const IptablesListing& listing) {
@@ -72,11 +79,19 @@ tl::expected<IptablesListing, std::string> apply_iptables(Format format, Family 
   return tl::make_unexpected(written.error());
 }
 
+std::string nothing_changed(const Ruleset& ruleset) {
+  return fmt::format(
+      "; nothing was changed; mend: see by 'ftpalg check' whether this kernel has the helper '{}', "
+      "and that it has the iptables matches bpf, comment, conntrack and mark, and the targets CT "
+      "and NFQUEUE",
+      ruleset.carrier);
+}
+
 tl::expected<Applied, std::string> apply_iptables(const Ruleset& ruleset, Format format) {
   Applied applied{format, {}};
   const auto before = apply_iptables(format, Family::ipv4, own_listing(ruleset, Family::ipv4));
   if (!before) {
-    return tl::make_unexpected(fmt::format("{}, nothing was changed", before.error()));
+    return tl::make_unexpected(fmt::format("{}{}", before.error(), nothing_changed(ruleset)));
   }
 
   const auto ipv6 = apply_iptables(format, Family::ipv6, own_listing(ruleset, Family::ipv6));
@@ -90,7 +105,7 @@ tl::expected<Applied, std::string> apply_iptables(const Ruleset& ruleset, Format
     return applied;
   }
   static_cast<void>(apply_iptables(format, Family::ipv4, *before));
-  return tl::make_unexpected(fmt::format("{}, nothing was changed", ipv6.error()));
+  return tl::make_unexpected(fmt::format("{}{}", ipv6.error(), nothing_changed(ruleset)));
 }
 
 // Whether there was anything of ours.
@@ -123,7 +138,8 @@ Format default_format() {
 }
 
 tl::expected<Applied, std::string> apply(const Ruleset& ruleset, std::optional<Format> format) {
-  const Format chosen = format.value_or(default_format());
+  if (const auto may = may_change_rules(); !may) return tl::make_unexpected(may.error());
+  const Format chosen = format ? *format : default_format();
   auto applied = chosen == Format::nft ? apply_nft(ruleset) : apply_iptables(ruleset, chosen);
   if (!applied) return applied;
 
@@ -142,6 +158,7 @@ tl::expected<Applied, std::string> apply(const Ruleset& ruleset, std::optional<F
 }
 
 tl::expected<Removed, std::string> remove(std::optional<Format> format) {
+  if (const auto may = may_change_rules(); !may) return tl::make_unexpected(may.error());
   Removed removed;
   std::string failures;
   for (const Format each : all_formats) {

@@ -13,6 +13,7 @@
 #include "rules/iptables_text.h"
 #include "rules/nft_text.h"
 #include "rules/nft_transaction.h"
+#include "rules/privilege.h"
 #include "rules/program.h"
 #include "rules/scratch_namespace.h"
 
@@ -154,6 +155,10 @@ std::vector<Discrepancy> ftp_helper_in(const Firewall& firewall, const Ruleset& 
 }  // namespace
 
 std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> format) {
+  if (!effective_privileges().net_admin) {
+    return {
+        {"the firewall's rules cannot be read without CAP_NET_ADMIN", "run this command as root"}};
+  }
   const Firewall firewall = read_firewall();
   std::vector<Discrepancy> found = firewall.unreadable;
 
@@ -181,13 +186,16 @@ std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> fo
                       ? verify_iptables(each.listing, ruleset, each.format, each.family)
                       : shadows_in_iptables(each.listing, ruleset, each.format, each.family));
   }
-  append(found, shadows_in_nft(firewall.nft_tables, ruleset));
-  append(found, ftp_helper_in(firewall, ruleset));
-  return found;
-}
 
-std::vector<Discrepancy> find_ftp_helper(const Ruleset& ruleset) {
-  return ftp_helper_in(read_firewall(), ruleset);
+  const std::vector<Discrepancy> ftp_helper = ftp_helper_in(firewall, ruleset);
+  std::vector<Discrepancy> shadows = shadows_in_nft(firewall.nft_tables, ruleset);
+  // A rule that gives the ftp helper shadows ours as well; once is enough.
+  std::erase_if(shadows, [&](const Discrepancy& shadow) {
+    return std::ranges::find(ftp_helper, shadow.mend, &Discrepancy::mend) != ftp_helper.end();
+  });
+  append(found, std::move(shadows));
+  append(found, ftp_helper);
+  return found;
 }
 
 }  // namespace ftpalg::rules

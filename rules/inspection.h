@@ -10,12 +10,9 @@
 
 namespace ftpalg::rules {
 
-/// Whether the rules are in place and nothing is in their way: all that verification.h knows.
+/// Whether the rules are in place and nothing is in their way: all that verification.h knows,
+/// with the sysctl that assigns the kernel's ftp helper by itself.
 /// Without `format`: of the format our rules are found in, or of the default one.
 std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> format);
-
-/// Only what concerns the kernel's own `ftp` helper: rules, and the sysctl that assigns it to every
-/// connection to port 21.
-std::vector<Discrepancy> find_ftp_helper(const Ruleset& ruleset);
 
 }  // namespace ftpalg::rules

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <fstream>
 #include <iterator>
 
@@ -46,6 +48,24 @@ tl::expected<std::string, std::string> run(Format format, Family family, std::st
         fmt::format("{} failed (exit status {}): {}", *path, result->exit_status, message));
   }
   return std::move(result->out);
+}
+
+// iptables-restore names a line by its number ("line 6: ...", "line 9 failed"); a person wants the
+// line itself. COMMIT, which iptables-legacy blames, says nothing.
+std::string quoted_line(std::string_view text, std::string_view message) {
+  constexpr std::string_view mark = "line ";
+  const std::size_t at = message.find(mark);
+  if (at == message.npos) return {};
+  std::size_t number = 0;
+  const char* const digits = message.data() + at + mark.size();
+  std::from_chars(digits, message.data() + message.size(), number);
+  while (number > 1 && !text.empty()) {
+    text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
+    --number;
+  }
+  const std::string_view line = text.substr(0, text.find('\n'));
+  if (number != 1 || line == "COMMIT") return {};
+  return fmt::format(": '{}'", line);
 }
 
 // The tables of the older x_tables that exist in this network namespace. To list one that does not
@@ -98,8 +118,12 @@ tl::expected<IptablesListing, std::string> read_iptables(Format format, Family f
 tl::expected<void, std::string> write_iptables(Format format, Family family,
                                                const std::string& text) {
   if (text.empty()) return {};
+  const auto with_line = [&](const std::string& message) {
+    return message + quoted_line(text, message);
+  };
   return run(format, family, "restore", {"--noflush", "-w", std::string{lock_wait_seconds}}, text)
-      .map([](const std::string&) {});
+      .map([](const std::string&) {})
+      .map_error(with_line);
 }
 
 bool kernel_has_ipv6() {

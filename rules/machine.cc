@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "rules/inspection.h"
+#include "rules/iptables_exchange.h"
+#include "rules/nft_transaction.h"
+
+namespace ftpalg::rules {
+namespace {
+
+constexpr std::array sysctl_names{
+    std::string_view{"net.ipv4.ip_forward"},
+    std::string_view{"net.ipv6.conf.all.forwarding"},
+    std::string_view{"net.ipv4.conf.all.rp_filter"},
+    std::string_view{"net.netfilter.nf_conntrack_count"},
+    std::string_view{"net.netfilter.nf_conntrack_expect_max"},
+    std::string_view{"net.netfilter.nf_conntrack_max"},
+    std::string_view{"net.netfilter.nf_conntrack_tcp_timeout_established"},
+};
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::optional<long> read_sysctl(std::string_view name) {
+  std::string path{name};
+  std::ranges::replace(path, '.', '/');
+  std::ifstream file("/proc/sys/" + path);
+  long value = 0;
+  if (!(file >> value)) return std::nullopt;
+  return value;
+}
+
+std::optional<QueueOwner> queue_owner(std::uint16_t queue) {
+  const auto port =
+      queue_owner_port(text_of("/proc/thread-self/net/netfilter/nfnetlink_queue"), queue);
+  if (!port) return std::nullopt;
+  std::string program = text_of(fmt::format("/proc/{}/comm", *port));
+  program.erase(program.find_last_not_of('\n') + 1);
+  return QueueOwner{*port, std::move(program)};
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> queue_owner_port(std::string_view proc_text, std::uint16_t queue) {
+  // Its columns: queue number, port id, packets waiting, copy mode, ...
+  std::istringstream lines{std::string{proc_text}};
+  std::string line;
+  while (std::getline(lines, line)) {
+    std::istringstream columns{line};
+    unsigned number = 0;
+    std::uint32_t port_id = 0;
+    if (columns >> number >> port_id && number == queue) return port_id;
+  }
+  return std::nullopt;
+}
+
+Machine look_at_this_machine(const Ruleset& ruleset, std::optional<Format> format) {
+  Machine machine;
+  machine.privileges = effective_privileges();
+  machine.has_ipv6 = kernel_has_ipv6();
+  machine.rules = verify(ruleset, format);
+  if (machine.privileges.net_admin) machine.nft_has_queue = nft_has_queue();
+  for (const std::string_view name : sysctl_names) {
+    if (const auto value = read_sysctl(name)) machine.sysctls.emplace(name, *value);
+  }
+  machine.queue_owner = queue_owner(ruleset.queue);
+  return machine;
+}
+
+}  // namespace ftpalg::rules

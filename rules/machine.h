@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Looks at this machine for preflight.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "rules/preflight.h"
+
+namespace ftpalg::rules {
+
+/// Everything but the trials, which are somebody else's to make.
+Machine look_at_this_machine(const Ruleset& ruleset, std::optional<Format> format);
+
+/// Who listens on `queue`, by the text of /proc/net/netfilter/nfnetlink_queue. Pure.
+std::optional<std::uint32_t> queue_owner_port(std::string_view proc_text, std::uint16_t queue);
+
+}  // namespace ftpalg::rules

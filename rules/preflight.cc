@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rules/preflight.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace ftpalg::rules {
+namespace {
+
+// A transfer that lasts longer than this leaves its control connection idle for as long.
+constexpr long established_timeout_s_min = 3600;
+constexpr long expectations_min = 64;
+constexpr long conntrack_full_percent = 90;
+constexpr long rp_filter_strict = 1;
+
+Finding ok(std::string name, std::string detail) {
+  return {std::move(name), true, Severity::needed, std::move(detail), {}};
+}
+
+Finding wrong(std::string name, Severity severity, std::string detail, std::string mend) {
+  return {std::move(name), false, severity, std::move(detail), std::move(mend)};
+}
+
+Finding judge(std::string name, const Trial& trial, std::string works, Severity severity,
+              std::string mend) {
+  if (!trial) return ok(std::move(name), std::move(works));
+  return wrong(std::move(name), severity, *trial, std::move(mend));
+}
+
+std::optional<long> sysctl(const Machine& machine, std::string_view name) {
+  const auto found = machine.sysctls.find(name);
+  if (found == machine.sysctls.end()) return std::nullopt;
+  return found->second;
+}
+
+void check_privileges(const Machine& machine, std::vector<Finding>& findings) {
+  std::string missing;
+  if (!machine.privileges.net_admin) missing = "CAP_NET_ADMIN";
+  if (!machine.privileges.net_raw) missing += missing.empty() ? "CAP_NET_RAW" : " and CAP_NET_RAW";
+  findings.push_back(missing.empty() ? ok("rights", "CAP_NET_ADMIN and CAP_NET_RAW")
+                                     : wrong("rights", Severity::needed,
+                                             fmt::format("this process lacks {}", missing),
+                                             "run ftpalg as root, as in: sudo ftpalg run"));
+}
+
+void check_kernel(const Ruleset& ruleset, const Machine& machine, std::vector<Finding>& findings) {
+  if (!machine.trials) {
+    findings.push_back(
+        wrong("kernel", Severity::needed,
+              fmt::format("what the kernel can do cannot be tried: {}", machine.trials.error()),
+              "run this command as root, as in: sudo ftpalg check"));
+    return;
+  }
+  const Trials& trials = *machine.trials;
+  const Severity ipv6 = machine.has_ipv6 ? Severity::warning : Severity::note;
+  const std::string other_carrier = fmt::format(
+      "modprobe nf_conntrack_{}, or name another helper, as in: ftpalg run --carrier "
+      "pptp",
+      ruleset.carrier);
+  const std::string carrier = fmt::format("connections take the helper '{}'", ruleset.carrier);
+  const std::string offsets = "sequence offsets can be set and read back";
+  const std::string expectation = "an expectation that follows the master's NAT is taken";
+  const std::string nat = "modprobe nf_nat";
+
+  findings.push_back(judge("NFQUEUE", trials.nfqueue, "a queue can be bound", Severity::needed,
+                           "modprobe nfnetlink_queue"));
+  findings.push_back(judge("ctnetlink", trials.ctnetlink, "connections can be created and found",
+                           Severity::needed, "modprobe nf_conntrack_netlink"));
+  findings.push_back(
+      judge("carrier, IPv4", trials.carrier_ipv4, carrier, Severity::needed, other_carrier));
+  findings.push_back(judge("carrier, IPv6", trials.carrier_ipv6, carrier, ipv6, other_carrier));
+  findings.push_back(judge("offsets, IPv4", trials.offsets_ipv4, offsets, Severity::needed, nat));
+  findings.push_back(judge("offsets, IPv6", trials.offsets_ipv6, offsets, ipv6, nat));
+  findings.push_back(
+      judge("expectations, IPv4", trials.expectation_ipv4, expectation, Severity::needed, nat));
+  findings.push_back(judge("expectations, IPv6", trials.expectation_ipv6, expectation, ipv6, nat));
+}
+
+void check_queue_owner(const Ruleset& ruleset, const Machine& machine,
+                       std::vector<Finding>& findings) {
+  if (!machine.privileges.net_admin) return;
+  const std::string name = fmt::format("queue {}", ruleset.queue);
+  if (!machine.queue_owner) {
+    findings.push_back(ok(name, "no other program listens on it"));
+    return;
+  }
+  const QueueOwner& owner = *machine.queue_owner;
+  const std::string who = owner.program.empty()
+                              ? fmt::format("netlink port {}", owner.port_id)
+                              : fmt::format("{}, process {}", owner.program, owner.port_id);
+  findings.push_back(wrong(name, Severity::needed, fmt::format("is taken by {}", who),
+                           fmt::format("stop that program, or use another queue, as in: ftpalg run "
+                                       "--queue {}",
+                                       ruleset.queue == 65535 ? 22 : ruleset.queue + 1)));
+}
+
+void check_forwarding(const Machine& machine, std::vector<Finding>& findings) {
+  constexpr std::string_view ipv4 = "net.ipv4.ip_forward";
+  constexpr std::string_view ipv6 = "net.ipv6.conf.all.forwarding";
+  const bool forwards_ipv4 = sysctl(machine, ipv4).value_or(0) != 0;
+  const bool forwards_ipv6 = sysctl(machine, ipv6).value_or(0) != 0;
+  // One of the two is enough for a router to be one.
+  const Severity severity = forwards_ipv4 || forwards_ipv6 ? Severity::warning : Severity::needed;
+  const auto judge_one = [&](std::string name, bool forwards, std::string_view key) {
+    findings.push_back(forwards ? ok(std::move(name), fmt::format("{} is on", key))
+                                : wrong(std::move(name), severity,
+                                        fmt::format("{} is 0, so that nothing is routed", key),
+                                        fmt::format("sysctl -w {}=1", key)));
+  };
+  judge_one("forwarding, IPv4", forwards_ipv4, ipv4);
+  if (machine.has_ipv6) judge_one("forwarding, IPv6", forwards_ipv6, ipv6);
+}
+
+void check_rules(const Machine& machine, std::vector<Finding>& findings) {
+  if (machine.rules.empty()) {
+    findings.push_back(ok("rules",
+                          "are in place, nothing is in their way, and no rule gives the "
+                          "kernel's ftp helper to control connections"));
+  }
+  for (const auto& [what, mend] : machine.rules) {
+    findings.push_back(wrong("rules", Severity::needed, what, mend));
+  }
+  if (!machine.nft_has_queue) return;
+  findings.push_back(*machine.nft_has_queue
+                         ? ok("nft queue", "this kernel has 'queue' for nft")
+                         : wrong("nft queue", Severity::note,
+                                 "this kernel has no 'queue' for nft, so that iptables is used",
+                                 "modprobe nft_queue, to use nft"));
+}
+
+void check_sysctls(const Machine& machine, std::vector<Finding>& findings) {
+  const auto report = [&](std::string_view name, Severity severity, std::string detail,
+                          std::string mend) {
+    findings.push_back(wrong(std::string{name}, severity, std::move(detail), std::move(mend)));
+  };
+  const std::size_t before = findings.size();
+
+  constexpr std::string_view expect_max = "net.netfilter.nf_conntrack_expect_max";
+  if (const auto value = sysctl(machine, expect_max); value && *value < expectations_min) {
+    report(expect_max, Severity::warning,
+           fmt::format("is {}, and no more transfers than that can be announced at a time", *value),
+           fmt::format("sysctl -w {}=1024", expect_max));
+  }
+  constexpr std::string_view established = "net.netfilter.nf_conntrack_tcp_timeout_established";
+  if (const auto value = sysctl(machine, established);
+      value && *value < established_timeout_s_min) {
+    report(established, Severity::warning,
+           fmt::format("is {} s; the control connection of a transfer that lasts longer is "
+                       "forgotten",
+                       *value),
+           fmt::format("sysctl -w {}=432000", established));
+  }
+  const auto count = sysctl(machine, "net.netfilter.nf_conntrack_count");
+  constexpr std::string_view conntrack_max = "net.netfilter.nf_conntrack_max";
+  const auto limit = sysctl(machine, conntrack_max);
+  if (count && limit && *limit > 0 && *count >= *limit / 100 * conntrack_full_percent) {
+    report(conntrack_max, Severity::warning,
+           fmt::format("is {}, and {} connections are there already", *limit, *count),
+           fmt::format("sysctl -w {}={}", conntrack_max, 2 * *limit));
+  }
+  constexpr std::string_view rp_filter = "net.ipv4.conf.all.rp_filter";
+  if (sysctl(machine, rp_filter) == rp_filter_strict) {
+    report(rp_filter, Severity::note,
+           "is 1 (strict), which drops data connections that come in by another line than the one "
+           "their answers leave by; with one uplink that is fine",
+           fmt::format("sysctl -w {}=2, with several uplinks", rp_filter));
+  }
+  if (findings.size() == before) {
+    findings.push_back(ok("sysctls", "none that hurts"));
+  }
+}
+
+}  // namespace
+
+std::vector<Finding> preflight(const Ruleset& ruleset, const Machine& machine) {
+  std::vector<Finding> findings;
+  check_privileges(machine, findings);
+  check_kernel(ruleset, machine, findings);
+  check_queue_owner(ruleset, machine, findings);
+  check_forwarding(machine, findings);
+  check_rules(machine, findings);
+  check_sysctls(machine, findings);
+  return findings;
+}
+
+bool would_work(const std::vector<Finding>& findings) {
+  return std::ranges::none_of(findings, [](const Finding& finding) {
+    return !finding.ok && finding.severity == Severity::needed;
+  });
+}
+
+}  // namespace ftpalg::rules
