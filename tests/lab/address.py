@@ -17,6 +17,8 @@ class Plan:
     server_neighbour: str  # a further host in the server's network
     server_router: str
     public_server: str
+    other_client: str      # a client in a network of its own behind the same router
+    other_client_router: str
     transit_client: str    # between two routers: the client's
     transit_server: str    # between two routers: the server's
 
@@ -48,20 +50,24 @@ PLANS = (
     Plan("ipv4 longer",
          client="10.0.1.2", client_router="10.0.1.1", public_client="198.51.100.201",
          server="10.0.2.2", server_neighbour="10.0.2.3", server_router="10.0.2.254",
-         public_server="203.0.113.222", transit_client="172.31.0.1", transit_server="172.31.0.2"),
+         public_server="203.0.113.222", other_client="10.0.3.2", other_client_router="10.0.3.1",
+         transit_client="172.31.0.1", transit_server="172.31.0.2"),
     Plan("ipv4 shorter",
          client="192.168.101.201", client_router="192.168.101.1", public_client="192.0.2.1",
          server="192.168.202.202", server_neighbour="192.168.202.203", server_router="192.168.202.1",
-         public_server="192.0.2.2", transit_client="172.31.0.1", transit_server="172.31.0.2"),
+         public_server="192.0.2.2", other_client="192.168.103.203", other_client_router="192.168.103.1",
+         transit_client="172.31.0.1", transit_server="172.31.0.2"),
     Plan("ipv6 longer",
          client="fd00:1::2", client_router="fd00:1::ff", public_client="2001:db8:2aaa:bbbb:cccc:dddd:eeee:2001",
          server="fd00:2::2", server_neighbour="fd00:2::3", server_router="fd00:2::aaaa:bbbb:cccc:dddd",
-         public_server="2001:db8:2aaa:bbbb:cccc:dddd:eeee:2002", transit_client="fd00:3::1", transit_server="fd00:3::2"),
+         public_server="2001:db8:2aaa:bbbb:cccc:dddd:eeee:2002", other_client="fd00:4::2",
+         other_client_router="fd00:4::1", transit_client="fd00:3::1", transit_server="fd00:3::2"),
     Plan("ipv6 shorter",
          client="fd00:aaaa:bbbb:cc01:dddd:eeee:ffff:1001", client_router="fd00:aaaa:bbbb:cc01::1",
          public_client="2001:db8::1",
          server="fd00:aaaa:bbbb:cc02:dddd:eeee:ffff:1002", server_neighbour="fd00:aaaa:bbbb:cc02:dddd:eeee:ffff:1003",
          server_router="fd00:aaaa:bbbb:cc02::1", public_server="2001:db8::2",
+         other_client="fd00:aaaa:bbbb:cc04:dddd:eeee:ffff:1004", other_client_router="fd00:aaaa:bbbb:cc04::1",
          transit_client="fd00:3::1", transit_server="fd00:3::2"),
 )
 

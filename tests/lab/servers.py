@@ -104,6 +104,7 @@ class Vsftpd(Unpacked):
         listen = "listen" if family_of(self.address) == "ipv4" else "listen_ipv6"
         other = {"listen": "listen_ipv6", "listen_ipv6": "listen"}[listen]
         configuration = lab.directory / "vsftpd.conf"
+        self.protocol_log = lab.directory / "vsftpd.protocol.log"
         configuration.write_text(f"""\
 {listen}=YES
 {other}=NO
@@ -119,8 +120,14 @@ ftp_username=daemon
 nopriv_user=nobody
 secure_chroot_dir=/run/vsftpd/empty
 connect_from_port_20=YES
+log_ftp_protocol=YES
+vsftpd_log_file={self.protocol_log}
 """)
         return self.isolated(configuration)
+
+    def announced(self):
+        """The (verb, argument) of every PORT and EPRT that reached the server."""
+        return re.findall(r'"(PORT|EPRT) (\S+)"', self.protocol_log.read_text(errors="replace"))
 
 
 class Proftpd(Unpacked):

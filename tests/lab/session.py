@@ -74,6 +74,12 @@ class _Ftp(ftplib.FTP):
         return host, port
 
 
+def read_all(connection):
+    """Everything that comes until the other end closes."""
+    with connection.makefile("rb") as file:
+        return file.read()
+
+
 class Session:
     """One control connection from a namespace, logged in. Every operation fails the test when it goes wrong."""
 
@@ -96,9 +102,25 @@ class Session:
         """The (host, port) of every passive reply that the client received."""
         return self._ftp.advertised
 
-    def announce_from(self, port):
-        """Active commands announce this local port from now on."""
+    @contextlib.contextmanager
+    def announced(self, port):
+        """Announces the local port to the server, and hands out the socket that listens on it."""
         self._ftp.data_port = port
+        with self._talking(f"announce port {port}"):
+            self._ftp.voidcmd("TYPE I")
+            listener = self._ftp.makeport()
+        with listener:
+            yield listener
+
+    def download_to(self, listener, name):
+        """Downloads over a port that was announced before."""
+        with self._talking(f"download {name} to an announced port"):
+            self._ftp.sendcmd(f"RETR {name}")
+            connection, _peer = listener.accept()
+            with connection:
+                content = read_all(connection)
+            self._ftp.voidresp()
+        self.expect_content(name, content)
 
     def list(self):
         names = []
@@ -107,10 +129,9 @@ class Session:
         expect_equal("listing", sorted([*self.server.files, "upload"]), sorted(set(names) - {".", ".."}))
 
     def download(self, name):
-        got = io.BytesIO()
-        with self._talking(f"download {name}"):
-            self._ftp.retrbinary(f"RETR {name}", got.write)
-        self.expect_content(name, got.getvalue())
+        with self.open_download(name) as connection:
+            content = read_all(connection)
+        self.expect_content(name, content)
 
     def expect_content(self, name, got):
         expected = self.server.files[name]
@@ -153,17 +174,6 @@ class Session:
         with self._talking(f"end the download of {name}"):
             self._ftp.voidresp()
 
-    def refuses_to_transfer(self, within_seconds):
-        """True when a download comes to nothing in the given time; the session is of no use afterwards."""
-        self._ftp.timeout = within_seconds
-        self._ftp.sock.settimeout(within_seconds)
-        try:
-            with self.namespace.entered():
-                self._ftp.retrbinary("RETR one.bin", lambda _block: None)
-        except (OSError, EOFError, ftplib.Error):
-            return True
-        return False
-
     @contextlib.contextmanager
     def _talking(self, what):
         try:
@@ -174,12 +184,12 @@ class Session:
                           f"{type(error).__name__}: {error}") from error
 
 
-def converse(session):
+def converse(session, upload="up.bin"):
     """The conversation that every mode must pass: several transfers each way, and a control connection that
     is in order after them."""
     session.list()
     session.download("one.bin")
-    session.upload("up.bin")
+    session.upload(upload)
     session.download("two.bin")
     session.noop()
     session.quit()

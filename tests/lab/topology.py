@@ -31,7 +31,7 @@ def snat(lab, plan):
            client    client_router        server_router       server
                        source client -> public_client
     """
-    scene = _one_router(lab, plan, dial=plan.server, client_as_seen=plan.public_client)
+    scene = one_router(lab, plan, dial=plan.server, client_as_seen=plan.public_client)
     firewall.install(*scene.routers, snat=[Nat(source=plan.client, to=plan.public_client)])
     return scene
 
@@ -43,7 +43,7 @@ def dnat(lab, plan):
            client    client_router        server_router       server
                   destination public_server:21 -> server
     """
-    scene = _one_router(lab, plan, dial=plan.public_server, client_as_seen=plan.client)
+    scene = one_router(lab, plan, dial=plan.public_server, client_as_seen=plan.client)
     firewall.install(*scene.routers, dnat=[_to_server(plan)])
     return scene
 
@@ -56,7 +56,7 @@ def both(lab, plan):
                   destination public_server:21 -> server
                        source client -> public_client
     """
-    scene = _one_router(lab, plan, dial=plan.public_server, client_as_seen=plan.public_client)
+    scene = one_router(lab, plan, dial=plan.public_server, client_as_seen=plan.public_client)
     firewall.install(*scene.routers, dnat=[_to_server(plan)], snat=[Nat(source=plan.client, to=plan.public_client)])
     return scene
 
@@ -69,7 +69,7 @@ def one_to_one(lab, plan):
                          client <-> public_client
                          server <-> public_server
     """
-    scene = _one_router(lab, plan, dial=plan.public_server, client_as_seen=plan.public_client)
+    scene = one_router(lab, plan, dial=plan.public_server, client_as_seen=plan.public_client)
     pairs = ((plan.client, plan.public_client), (plan.server, plan.public_server))
     firewall.install(*scene.routers,
                      dnat=[Nat(destination=public, to=inside) for inside, public in pairs],
@@ -83,7 +83,7 @@ def no_nat(lab, plan):
         client ----------------- [ router ] ----------------- server
            client    client_router        server_router       server
     """
-    scene = _one_router(lab, plan, dial=plan.server, client_as_seen=plan.client)
+    scene = one_router(lab, plan, dial=plan.server, client_as_seen=plan.client)
     firewall.install(*scene.routers)
     return scene
 
@@ -155,7 +155,13 @@ def add_route(host, destination, router_address):
     host.ip(f"route add {host_prefix(destination)} via {router_address}")
 
 
-def _one_router(lab, plan, dial, client_as_seen):
+def add_other_client(lab, scene):
+    """One more client behind the scene's only router, in a network of its own; returns it, without a route."""
+    [router] = scene.routers
+    return attach(lab.namespace("other_client"), scene.plan.other_client, router, scene.plan.other_client_router)
+
+
+def one_router(lab, plan, dial, client_as_seen):
     """client -- router -- server, the router owning both public addresses; no rules yet."""
     router = lab.router("router")
     client = attach(lab.namespace("client"), plan.client, router, plan.client_router)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+r"""Two clients behind one public address announce the same port: port_collision.py next_free|from_range
+
+The server is vsftpd, which dials only when the transfer is asked for: both announcements stand at once.
+
+    client --------+
+                   [ router ] ------------------------------- server
+    other_client --+
+         source client, other_client -> public_client
+"""
+
+import gateway
+import runner
+from address import plans
+from failure import Failure, expect_equal
+from firewall import Nat
+from lab import Lab
+from servers import Vsftpd
+from session import Session, parse_announcement
+from topology import add_other_client, add_route, snat
+
+PORT = 40000
+RANGE = (50000, 50009)
+
+
+def next_free():
+    collide(on_collision=lambda port: port != PORT)
+
+
+def from_range():
+    collide("--data-ports", "{}-{}".format(*RANGE), on_collision=lambda port: RANGE[0] <= port <= RANGE[1])
+
+
+def collide(*options, on_collision):
+    for family in ("ipv4", "ipv6"):
+        for plan in plans(family):
+            with Lab() as lab:
+                scene = snat(lab, plan)
+                other = _second_client(lab, scene)
+                server = Vsftpd(lab, scene.server, plan.server)
+                [router] = gateway.start_all(lab, scene, *options)
+                for mode in ("PORT", "EPRT") if family == "ipv4" else ("EPRT",):
+                    _announce_both(scene, other, server, mode)
+                _expect_ports(server, scene, on_collision)
+                router.wait_for_no_expectation()
+                router.stop()
+
+
+def _second_client(lab, scene):
+    other = add_other_client(lab, scene)
+    add_route(other, scene.dial, scene.plan.other_client_router)
+    scene.routers[0].nft(f"add rule inet firewall postrouting "
+                         f"{Nat(source=scene.plan.other_client, to=scene.plan.public_client).rule('snat')}")
+    return other
+
+
+def _announce_both(scene, other, server, mode):
+    """Both clients have announced before either transfers."""
+    with (Session(scene.client, server, scene.dial, mode) as first,
+          Session(other, server, scene.dial, mode) as second,
+          first.announced(PORT) as first_listener,
+          second.announced(PORT) as second_listener):
+        second.download_to(second_listener, "two.bin")
+        first.download_to(first_listener, "one.bin")
+        for session in (first, second):
+            session.noop()
+            session.quit()
+
+
+def _expect_ports(server, scene, on_collision):
+    """The server was told pairs of ports at the public address: one that collides with nothing, one that did."""
+    announcements = [parse_announcement(*each) for each in server.announced()]
+    expect_equal("announced addresses", {scene.client_as_seen}, {host for host, _port in announcements})
+    ports = [port for _host, port in announcements]
+    for first, second in zip(ports[::2], ports[1::2]):
+        if first == second:
+            raise Failure(f"the server was told the same port {first} for two clients")
+        if not on_collision(second):
+            raise Failure(f"the second client's port became {second}, which is none of those allowed")
+
+
+if __name__ == "__main__":
+    runner.main_of({"next_free": next_free, "from_range": from_range})
