@@ -56,8 +56,7 @@ void check_kernel(const Ruleset& ruleset, const Machine& machine, std::vector<Fi
   const Trials& trials = *machine.trials;
   const Severity ipv6 = machine.has_ipv6 ? Severity::warning : Severity::note;
   const std::string other_carrier = fmt::format(
-      "modprobe nf_conntrack_{}, or name another helper, as in: ftpalg run --carrier "
-      "pptp",
+      "modprobe nf_conntrack_{}, or name another helper that is inert on FTP by --carrier",
       ruleset.carrier);
   const std::string carrier = fmt::format("connections take the helper '{}'", ruleset.carrier);
   const std::string offsets = "sequence offsets can be set and read back";
