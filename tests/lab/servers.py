@@ -80,7 +80,8 @@ class Unpacked(Server):
     """A server from Debian that was unpacked, not installed.
 
     It runs with a /run of its own, for the files these servers keep there under fixed names, and in a process
-    namespace, so that its children go with it.
+    namespace, so that its children go with it. A shell is the first process there: it reaps orphans, over which
+    vsftpd stumbles and ends.
     """
 
     package = program = ""
@@ -93,7 +94,7 @@ class Unpacked(Server):
 
     def isolated(self, *command):
         return ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
-                'mount -t tmpfs tmpfs /run && mkdir -p /run/vsftpd/empty /run/proftpd && exec "$@"', "sh",
+                'mount -t tmpfs tmpfs /run && mkdir -p /run/vsftpd/empty /run/proftpd && "$@"; exit $?', "sh",
                 self.program_path(self.program), *command)
 
 
@@ -120,6 +121,7 @@ ftp_username=daemon
 nopriv_user=nobody
 secure_chroot_dir=/run/vsftpd/empty
 connect_from_port_20=YES
+xferlog_enable=YES
 log_ftp_protocol=YES
 vsftpd_log_file={self.protocol_log}
 """)
