@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/engine.h"
+
+#include <catch2/catch.hpp>
+
+#include "conversation.h"
+
+namespace ftpalg::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Dialog {
+  const char* name;
+  Master master;
+  std::vector<std::pair<char, std::string>> lines;  ///< 'C' or 'S', and what it sends
+  std::string server_gets;                          ///< after the login
+  std::string client_gets;
+  std::vector<std::string> expected;  ///< "source -> destination, port"
+};
+
+std::string describe(const Expectation& expectation) {
+  return expectation.source.text() + " -> " + expectation.destination.text() + ", " +
+         std::to_string(expectation.real_port.number);
+}
+
+const std::string login_to_server = "USER a\r\nPASS b\r\n";
+const std::string login_to_client = "220 ready\r\n331 who?\r\n230 in\r\n";
+
+const std::vector<Dialog> dialogs{
+    {"PORT behind SNAT grows",
+     client_behind_snat(),
+     {{'C', "PORT 10,0,0,2,195,80\r\n"},
+      {'S', "200 ok\r\n"},
+      {'C', "NOOP\r\n"},
+      {'S', "200 ok\r\n"}},
+     "PORT 203,0,113,100,195,80\r\nNOOP\r\n",
+     "200 ok\r\n200 ok\r\n",
+     {"198.51.100.7 -> 203.0.113.100:50000, 50000"}},
+    {"offsets accumulate over several transfers",
+     client_behind_snat(),
+     {{'C', "PORT 10,0,0,2,195,80\r\n"},
+      {'S', "200 ok\r\n"},
+      {'C', "EPRT |1|10.0.0.2|50001|\r\n"},
+      {'S', "200 ok\r\n"},
+      {'C', "LPRT 4,4,10,0,0,2,2,195,82\r\n"},
+      {'S', "200 ok\r\n"},
+      {'C', "NOOP\r\n"},
+      {'S', "200 ok\r\n"}},
+     "PORT 203,0,113,100,195,80\r\nEPRT |1|203.0.113.100|50001|\r\n"
+     "LPRT 4,4,203,0,113,100,2,195,82\r\nNOOP\r\n",
+     "200 ok\r\n200 ok\r\n200 ok\r\n200 ok\r\n",
+     {"198.51.100.7 -> 203.0.113.100:50002, 50002"}},
+    {"227 behind DNAT shrinks",
+     server_behind_dnat(),
+     {{'C', "PASV\r\n"},
+      {'S', "227 Entering Passive Mode (192,168,100,200,195,80).\r\n"},
+      {'C', "NOOP\r\n"},
+      {'S', "200 ok\r\n"}},
+     "PASV\r\nNOOP\r\n",
+     "227 Entering Passive Mode (9,9,9,9,195,80).\r\n200 ok\r\n",
+     {"198.51.100.7 -> 9.9.9.9:50000, 50000"}},
+    {"both directions are edited in one session",
+     both_nated(),
+     {{'C', "PORT 10,0,0,2,195,80\r\n"},
+      {'S', "200 ok\r\n"},
+      {'C', "PASV\r\n"},
+      {'S', "227 =192,168,100,200,195,80\r\n"},
+      {'C', "PORT 10,0,0,2,195,81\r\n"},
+      {'S', "200 ok\r\n"},
+      {'C', "PASV\r\n"},
+      {'S', "227 =192,168,100,200,195,81\r\n"},
+      {'C', "NOOP\r\n"},
+      {'S', "200 ok\r\n"}},
+     "PORT 203,0,113,100,195,80\r\nPASV\r\nPORT 203,0,113,100,195,81\r\nPASV\r\nNOOP\r\n",
+     "200 ok\r\n227 =9,9,9,9,195,80\r\n200 ok\r\n227 =9,9,9,9,195,81\r\n200 ok\r\n",
+     {"10.0.0.2 -> 9.9.9.9:50001, 50001"}},
+    {"229 needs no edit, but an expectation",
+     both_nated(),
+     {{'C', "EPSV\r\n"},
+      {'S', "229 Entering Extended Passive Mode (|||50000|)\r\n"},
+      {'C', "NOOP\r\n"}},
+     "EPSV\r\nNOOP\r\n",
+     "229 Entering Extended Passive Mode (|||50000|)\r\n",
+     {"10.0.0.2 -> 9.9.9.9:50000, 50000"}},
+    {"without NAT nothing is rewritten",
+     without_nat(),
+     {{'C', "PORT 10,0,0,2,195,80\r\n"}, {'S', "200 ok\r\n"}},
+     "PORT 10,0,0,2,195,80\r\n",
+     "200 ok\r\n",
+     {"192.168.100.200 -> 10.0.0.2:50000, 50000"}},
+};
+
+TEST_CASE("dialogs arrive as they should in every way they can travel") {
+  for (const Dialog& dialog : dialogs) {
+    std::size_t longest = 0;
+    for (const auto& [who, text] : dialog.lines) longest = std::max(longest, text.size());
+    for (const Ways& ways : all_ways(longest)) {
+      CAPTURE(dialog.name, to_string(ways));
+      Conversation conversation(dialog.master, ways);
+      conversation.log_in();
+      for (const auto& [who, text] : dialog.lines) {
+        who == 'C' ? conversation.client(text) : conversation.server(text);
+      }
+      REQUIRE(conversation.server_received() == login_to_server + dialog.server_gets);
+      REQUIRE(conversation.client_received() == login_to_client + dialog.client_gets);
+      REQUIRE(conversation.everything_arrived());
+      std::vector<std::string> expected;
+      for (const Expectation& expectation : conversation.expectations().all()) {
+        expected.push_back(describe(expectation));
+      }
+      REQUIRE(expected == dialog.expected);
+    }
+  }
+}
+
+// Effect first, edit second, undo on failure.
+
+TEST_CASE("an expectation that the kernel refuses leaves the line as it was") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  conversation.expectations().answer_with(ExpectationResult::failed);
+  conversation.client("PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.masters().all()[0].offsets[0] == SequenceOffset{});
+  CHECK(conversation.take_decisions().back().reason == Reason::expectation_failed);
+}
+
+TEST_CASE("busy ports are passed over, and given up after a bounded number of tries") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  conversation.expectations().answer_with(ExpectationResult::busy);
+  conversation.client("PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.take_decisions().back().reason == Reason::no_port_free);
+}
+
+TEST_CASE("offsets that cannot be set undo the expectation and leave the line as it was") {
+  const auto [result, reason] =
+      GENERATE(std::pair{OffsetResult::unsupported, Reason::offsets_unsupported},
+               std::pair{OffsetResult::failed, Reason::offsets_failed});
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  conversation.masters().answer_offsets_with(result);
+  conversation.client("PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.expectations().all().empty());
+  CHECK(conversation.take_decisions().back().reason == reason);
+  conversation.server("200 ok\r\n");
+  CHECK(conversation.everything_arrived());
+}
+
+TEST_CASE("an injector that cannot send makes a split line pass unedited") {
+  const auto result = GENERATE(InjectResult::unsupported, InjectResult::failed);
+  Conversation conversation(client_behind_snat(), {.cut_at = 8});
+  conversation.log_in();
+  conversation.injector().answer_with(result);
+  conversation.client("PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.expectations().all().empty());
+  CHECK(conversation.take_decisions().back().reason == Reason::start_has_left);
+  CHECK(conversation.everything_arrived());
+}
+
+// The kernel's one correction.
+
+TEST_CASE("a second edit waits until the first is acknowledged, and nothing is lost") {
+  Policy policy;
+  policy.active_needs_quiet = false;
+  Conversation conversation(client_behind_snat(), {}, policy);
+  conversation.log_in();
+  conversation.send_segment(Direction::original, "PORT 10,0,0,2,195,80\r\n");
+  conversation.send_segment(Direction::original, "PORT 10,0,0,2,195,81\r\n");
+  CHECK(conversation.take_decisions().back().reason == Reason::edit_waits);
+  conversation.server("200 ok\r\n");
+  conversation.run_timer(Direction::original);
+  CHECK(conversation.server_received() ==
+        login_to_server + "PORT 203,0,113,100,195,80\r\nPORT 203,0,113,100,195,81\r\n");
+  CHECK(conversation.everything_arrived());
+}
+
+TEST_CASE("a second edit does not wait for ever when nobody answers") {
+  Policy policy;
+  policy.active_needs_quiet = false;
+  Conversation conversation(client_behind_snat(), {}, policy);
+  conversation.log_in();
+  conversation.send_segment(Direction::original, "PORT 10,0,0,2,195,80\r\n");
+  conversation.send_segment(Direction::original, "PORT 10,0,0,2,195,81\r\n");
+  conversation.run_timer(Direction::original);
+  CHECK(conversation.server_received() ==
+        login_to_server + "PORT 203,0,113,100,195,80\r\nPORT 203,0,113,100,195,81\r\n");
+  CHECK(conversation.everything_arrived());
+}
+
+TEST_CASE("two edits in one segment count as one correction") {
+  Policy policy;
+  policy.active_needs_quiet = false;
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    Conversation conversation(client_behind_snat(), {.owner = owner}, policy);
+    conversation.log_in();
+    conversation.client("NOOP\r\nPORT 10,0,0,2,195,80\r\nPORT 10,0,0,2,195,81\r\nNOOP\r\n");
+    conversation.client("NOOP\r\n");
+    CHECK(conversation.server_received() ==
+          login_to_server +
+              "NOOP\r\nPORT 203,0,113,100,195,80\r\nPORT 203,0,113,100,195,81\r\nNOOP\r\nNOOP\r\n");
+    CHECK(conversation.everything_arrived());
+    CHECK(conversation.expectations().all().size() == 1);
+  }
+}
+
+// Ports.
+
+TEST_CASE("two clients that announce the same port get two public ports") {
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Policy policy;
+  policy.login_required = false;
+  Engine engine(policy, {masters, expectations, injector});
+  std::vector<std::string> lines;
+  for (const char* address : {"10.0.0.2", "10.0.0.3"}) {
+    const Master master = master_of(endpoint(address, 40000), endpoint("203.0.113.100", 40000),
+                                    endpoint("198.51.100.7", 21), endpoint("198.51.100.7", 21));
+    // Two clients cannot have one public port for their control connections.
+    Master distinct = master;
+    distinct.reply.destination.port.number = static_cast<std::uint16_t>(40000 + lines.size());
+    masters.add(distinct);
+    engine.on_packet(make_packet(master.original, {1000}, {}, Segment::syn_flag, ""), 0s);
+    const std::uint8_t ack = Segment::ack_flag;
+    engine.on_packet(make_packet(distinct.reply, {2000}, {1001},
+                                 static_cast<std::uint8_t>(Segment::syn_flag | ack), ""),
+                     0s);
+    engine.on_packet(make_packet(distinct.reply, {2001}, {1001}, ack, "220 hi\r\n"), 0s);
+    std::string line = "PORT " + std::string(address) + ",195,80\r\n";
+    std::replace(line.begin(), line.end(), '.', ',');
+    const Outcome outcome =
+        engine.on_packet(make_packet(master.original, {1001}, {2009}, ack, line), 0s);
+    REQUIRE(outcome.decisions.size() == 1);
+    lines.push_back(outcome.decisions[0].after);
+  }
+  CHECK(lines ==
+        std::vector<std::string>{"PORT 203,0,113,100,195,80", "PORT 203,0,113,100,195,81"});
+  REQUIRE(expectations.all().size() == 2);
+  CHECK(expectations.all()[1].real_port == Port{50000});
+}
+
+TEST_CASE("a configured range decides the public port") {
+  Policy policy;
+  policy.data_ports = PortRange{Port{60000}, Port{60001}};
+  Conversation conversation(client_behind_snat(), {}, policy);
+  conversation.log_in();
+  conversation.client("PORT 10,0,0,2,195,80\r\n");
+  REQUIRE(conversation.expectations().all().size() == 1);
+  const Expectation& expectation = conversation.expectations().all()[0];
+  CHECK(policy.data_ports->contains(expectation.destination.port));
+  CHECK(expectation.real_port == Port{50000});
+}
+
+// The life of an expectation.
+
+TEST_CASE("rule 27: an expectation ends with its time, its session, and a refusal") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  conversation.client("PORT 10,0,0,2,195,80\r\n");
+  REQUIRE(conversation.expectations().all().size() == 1);
+
+  SECTION("60 seconds") {
+    conversation.engine().on_tick(59s);
+    CHECK(conversation.expectations().all().size() == 1);
+    conversation.engine().on_tick(60s);
+    CHECK(conversation.expectations().all().empty());
+  }
+  SECTION("PORT refused") {
+    conversation.server("500 no\r\n");
+    CHECK(conversation.expectations().all().empty());
+  }
+  SECTION("transfer refused") {
+    conversation.server("200 ok\r\n");
+    conversation.client("RETR x\r\n");
+    conversation.server("550 no such file\r\n");
+    CHECK(conversation.expectations().all().empty());
+  }
+  SECTION("reset") {
+    conversation.reset(Direction::reply);
+    CHECK(conversation.expectations().all().empty());
+  }
+  SECTION("closed by both") {
+    conversation.close(Direction::original);
+    CHECK(conversation.expectations().all().size() == 1);
+    conversation.close(Direction::reply);
+    CHECK(conversation.expectations().all().empty());
+  }
+  SECTION("an orderly end of the gateway") {
+    conversation.engine().withdraw_all();
+    CHECK(conversation.expectations().all().empty());
+  }
+}
+
+TEST_CASE("an ended session is remembered for its linger time, then forgotten") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.close(Direction::original);
+  conversation.close(Direction::reply);
+  CHECK(conversation.engine().connections() == 1);
+  conversation.engine().on_tick(30s);
+  CHECK(conversation.engine().connections() == 0);
+}
+
+// Loss and repetition.
+
+TEST_CASE("an edited line that is lost behind the gateway comes again with the same edit") {
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    for (const std::size_t cut : {std::size_t{0}, std::size_t{7}, std::size_t{20}}) {
+      CAPTURE(owner == OffsetOwner::kernel, cut);
+      Conversation conversation(client_behind_snat(), {.owner = owner, .cut_at = cut});
+      conversation.log_in();
+      conversation.lose_after_engine(Direction::original, true);
+      conversation.client("PORT 10,0,0,2,195,80\r\n");
+      conversation.lose_after_engine(Direction::original, false);
+      conversation.run_timer(Direction::original);
+      CHECK(conversation.server_received() == login_to_server + "PORT 203,0,113,100,195,80\r\n");
+      conversation.server("200 ok\r\n");
+      conversation.client("NOOP\r\n");
+      CHECK(conversation.everything_arrived());
+      CHECK(conversation.expectations().all().size() == 1);
+    }
+  }
+}
+
+TEST_CASE("an acknowledged edit that is sent again does not leak bytes into the stream") {
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    Conversation conversation(server_behind_dnat(), {.owner = owner});
+    conversation.log_in();
+    conversation.client("PASV\r\n");
+    const std::string line = "227 Entering Passive Mode (192,168,100,200,195,80).\r\n";
+    const std::size_t at = conversation.peer(Direction::reply).sent.size();
+    conversation.server(line);
+    conversation.client("NOOP\r\n");
+    conversation.send_again(Direction::reply, at, line.size());
+    conversation.server("200 ok\r\n");
+    CHECK(conversation.client_received() ==
+          login_to_client + "227 Entering Passive Mode (9,9,9,9,195,80).\r\n200 ok\r\n");
+    CHECK(conversation.everything_arrived());
+  }
+}
+
+TEST_CASE("rule 31: the first copy wins for an edited line") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  const std::size_t at = conversation.peer(Direction::original).sent.size();
+  conversation.lose_after_engine(Direction::original, true);
+  conversation.send_segment(Direction::original, "PORT 10,0,0,2,195,80\r\n");
+  conversation.lose_after_engine(Direction::original, false);
+  conversation.send_again(Direction::original, at, 22, "PORT 10,0,0,2,0,22  \r\n");
+  CHECK(conversation.server_received() == login_to_server + "PORT 203,0,113,100,195,80\r\n");
+}
+
+TEST_CASE("bytes that the gateway never saw do not stop the session") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  // As if the queue had been full: the server gets a line, the engine does not.
+  Peer& client = conversation.peer(Direction::original);
+  Peer& server = conversation.peer(Direction::reply);
+  const std::string unseen = "NOOP\r\n";
+  client.sent += unseen;
+  client.sent_until = client.sent_until + static_cast<std::int64_t>(unseen.size());
+  server.received += unseen;
+  server.expected = server.expected + static_cast<std::int64_t>(unseen.size());
+  client.acknowledged = client.sent_until;
+
+  SECTION("the server's answer shows that it has them") {
+    conversation.server("200 ok\r\n");
+    conversation.client("NOOP\r\n");
+    conversation.server("200 ok\r\n");
+    conversation.client("PORT 10,0,0,2,195,80\r\n");
+    CHECK(conversation.server_received() ==
+          login_to_server + "NOOP\r\nNOOP\r\nPORT 203,0,113,100,195,80\r\n");
+  }
+  SECTION("the client sends on, again and again") {
+    conversation.client("NOOP\r\n");
+    CHECK(conversation.server_received() == login_to_server + "NOOP\r\nNOOP\r\n");
+  }
+  CHECK(conversation.everything_arrived());
+}
+
+// Sessions that were under way.
+
+TEST_CASE("rule 36: a session that was under way is edited only after a line start is certain") {
+  const Master master = client_behind_snat();
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Engine engine(Policy{}, {masters, expectations, injector});
+  masters.add(master);
+  const std::uint8_t ack = Segment::ack_flag;
+
+  const std::string line = "PORT 10,0,0,2,195,80\r\n";
+  const auto first = engine.on_packet(make_packet(master.original, {5000}, {9000}, ack, line), 0s);
+  CHECK(first.verdict.action == Verdict::Action::accept);
+  CHECK(first.decisions.back().reason == Reason::start_unknown);
+  CHECK(expectations.all().empty());
+
+  engine.on_packet(make_packet(master.reply, {9000}, {5022}, ack, "500 no\r\n"), 0s);
+  const auto second = engine.on_packet(make_packet(master.original, {5022}, {9008}, ack, line), 0s);
+  CHECK(second.verdict.action == Verdict::Action::replace);
+  CHECK(second.decisions.back().reason == Reason::rewritten);
+}
+
+TEST_CASE("a session that was under way goes on from the kernel's offset") {
+  Master master = client_behind_snat();
+  master.offsets[0] = {4000, 3, 8};
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Engine engine(Policy{}, {masters, expectations, injector});
+  masters.add(master);
+  const std::uint8_t ack = Segment::ack_flag;
+  engine.on_packet(make_packet(master.original, {5000}, {9000}, ack, "NOOP\r\n"), 0s);
+  engine.on_packet(make_packet(master.reply, {9000}, {5006 + 8}, ack, "200 ok\r\n"), 0s);
+  engine.on_packet(make_packet(master.original, {5006}, {9008}, ack, "PORT 10,0,0,2,195,80\r\n"),
+                   0s);
+  CHECK(masters.all()[0].offsets[0] == SequenceOffset{5006 + 5, 8, 13});
+}
+
+TEST_CASE("a SYN that nobody answers does not disturb the session it imitates") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  conversation.engine().on_packet(
+      make_packet(conversation.master().original, {77777}, {}, Segment::syn_flag, ""), 0s);
+  conversation.client("PORT 10,0,0,2,195,80\r\n");
+  CHECK(conversation.server_received() == login_to_server + "PORT 203,0,113,100,195,80\r\n");
+}
+
+}  // namespace
+}  // namespace ftpalg::test
