@@ -45,3 +45,8 @@ def start_all(lab, scene, *options):
 def ftpalg(router, *arguments):
     """Runs the program to its end on the router, and returns what became of it, whatever that is."""
     return router.try_run(PROGRAM, *arguments)
+
+
+def environment():
+    """An environment in which the command ftpalg is the program under test."""
+    return os.environ | {"PATH": f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"}

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How the daemon starts and ends: daemon.py CASE"""
+
+import signal
+
+import firewall_state
+import gateway
+import runner
+from address import plans
+from failure import Failure
+from gateway import Gateway
+from lab import Lab
+from servers import Pyftpdlib
+from session import Session, converse
+from topology import snat
+
+
+def second_on_queue():
+    """A second daemon on the same queue says so and ends; the first goes on."""
+    plan = plans("ipv4")[0]
+    with Lab() as lab:
+        scene = snat(lab, plan)
+        server = Pyftpdlib(lab, scene.server, plan.server)
+        first = Gateway(lab, *scene.routers, queue=7)
+        second = lab.start("second", *scene.routers, gateway.PROGRAM, "run", "--queue", 7)
+        _expect_refusal(second, "queue 7")
+        with Session(scene.client, server, scene.dial, "PORT") as session:
+            converse(session)
+        first.stop()
+
+
+def no_rights():
+    """Without the rights that it needs the daemon says which, and ends."""
+    with Lab() as lab:
+        powerless = lab.start("powerless", lab.router("router"),
+                              "setpriv", "--bounding-set=-all", "--inh-caps=-all", gateway.PROGRAM, "run")
+        _expect_refusal(powerless, "CAP_NET_ADMIN")
+
+
+def ends_on_sigterm():
+    _removes_rules_on(signal.SIGTERM)
+
+
+def ends_on_sigint():
+    _removes_rules_on(signal.SIGINT)
+
+
+def _removes_rules_on(number):
+    """`run --apply-rules` takes its rules away when it is asked to end."""
+    with Lab() as lab:
+        router = lab.router("router")
+        before = firewall_state.read(router)
+        daemon = Gateway(lab, router)
+        if firewall_state.read(router) == before:
+            raise Failure("run --apply-rules says that it is ready, but there is no rule")
+        daemon.stop(number)
+        firewall_state.expect_same(f"after {number.name}", before, firewall_state.read(router))
+
+
+def _expect_refusal(process, reason):
+    status = process.wait_for_exit()
+    if status <= 0 or reason not in process.log():
+        raise Failure(f"{process.name} was to exit with a positive status and name {reason!r}; "
+                      f"it exited with {status} and said:\n{process.log_tail()}")
+
+
+if __name__ == "__main__":
+    runner.main_of({"second_on_queue": second_on_queue, "no_rights": no_rights,
+                    "ends_on_sigterm": ends_on_sigterm, "ends_on_sigint": ends_on_sigint})
