@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   int exit_status = EXIT_SUCCESS;
   ftpalg::tools::add_run_command(app, exit_status);
   ftpalg::tools::add_rules_command(app, exit_status);
+  ftpalg::tools::add_check_command(app, exit_status);
 
   CLI11_PARSE(app, argc, argv);
   return exit_status;
