@@ -75,10 +75,12 @@ std::string nft_apply_text(const Ruleset& ruleset, IpVersions versions) {
         hook, hook == "output" ? "oif" : "iif");
     text += carrier_rule("ipv4", ports);
     if (both) text += carrier_rule("ipv6", ports);
-    text += fmt::format(
-        "    meta l4proto tcp ct original proto-dst {} jump control\n"
-        "  }}\n",
-        ports);
+    // One rule a port: nft 1.0.6 lists a set of these as "[invalid type]", and could not read its
+    // own listing back.
+    for (const auto port : ruleset.control_ports) {
+      text += fmt::format("    meta l4proto tcp ct original proto-dst {} jump control\n", port);
+    }
+    text += "  }\n";
   }
 
   const std::string queue = fmt::format("queue flags bypass to {}", ruleset.queue);

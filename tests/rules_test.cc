@@ -114,14 +114,14 @@ table inet ftpalg {
     iif "lo" return
     meta nfproto ipv4 ct state new tcp dport { 21 } ct helper set "carrier_ipv4"
     meta nfproto ipv6 ct state new tcp dport { 21 } ct helper set "carrier_ipv6"
-    meta l4proto tcp ct original proto-dst { 21 } jump control
+    meta l4proto tcp ct original proto-dst 21 jump control
   }
   chain output {
     type filter hook output priority mangle; policy accept;
     oif "lo" return
     meta nfproto ipv4 ct state new tcp dport { 21 } ct helper set "carrier_ipv4"
     meta nfproto ipv6 ct state new tcp dport { 21 } ct helper set "carrier_ipv6"
-    meta l4proto tcp ct original proto-dst { 21 } jump control
+    meta l4proto tcp ct original proto-dst 21 jump control
   }
   chain control {
     tcp flags fin,syn,rst queue flags bypass to 21
@@ -154,7 +154,11 @@ TEST_CASE("nft text for three ports, another queue and carrier", "[rules]") {
   const std::string text = nft_apply_text(ruleset);
   CHECK(text.find("type \"other\" protocol tcp") != text.npos);
   CHECK(text.find("tcp dport { 21, 2121, 990 } ct helper set \"carrier_ipv6\"") != text.npos);
-  CHECK(text.find("ct original proto-dst { 21, 2121, 990 } jump control") != text.npos);
+  for (const char* port : {"21", "2121", "990"}) {
+    INFO(port);
+    CHECK(text.find(std::string{"meta l4proto tcp ct original proto-dst "} + port +
+                    " jump control\n") != text.npos);
+  }
   CHECK(text.find("queue flags bypass to 7\n") != text.npos);
   CHECK(text.find("bypass to 21") == text.npos);
 
