@@ -41,7 +41,7 @@ def curl(job):
     direction = (["--ftp-port", "-"] if job.active else ["--disable-epsv", "--no-ftp-skip-pasv-ip"])
     common = ["--silent", "--show-error", "--verbose", "--fail", "--max-time", str(TIMEOUT_SECONDS),
               "--user", job.login, *direction]
-    return job.run("curl", *common, job.url,
+    return job.run("curl", "--fail-early", *common, job.url,
                    "--next", *common, "--output", "one.bin", job.url + "one.bin",
                    "--next", *common, "--upload-file", "up.bin", job.url + "upload/up.bin",
                    "--next", *common, "--output", "two.bin", job.url + "two.bin")

@@ -20,10 +20,12 @@ def all_well():
 
 
 def no_forwarding():
+    """A router that forwards neither family; one of the two would be enough to be one."""
     with Lab() as lab:
         router = _ready_router(lab)
         router.sysctl("net.ipv4.ip_forward", 0)
-        _expect_found_and_mended(router, "net.ipv4.ip_forward")
+        router.sysctl("net.ipv6.conf.all.forwarding", 0)
+        _expect_found_and_mended(router, "forward")
 
 
 def no_rules():

@@ -5,7 +5,7 @@ import subprocess
 
 from failure import Failure, wait_until
 
-LOG_TAIL_LINES = 40
+LOG_TAIL_LINES = 400
 
 
 class Process:

@@ -11,7 +11,7 @@ import socket
 
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, PassiveDTP, ThrottledDTPHandler
-from pyftpdlib.servers import ThreadedFTPServer
+from pyftpdlib.servers import MultiprocessFTPServer
 
 LONG_COMMANDS = {
     "LPRT": {"perm": None, "auth": True, "arg": True, "help": "Syntax: LPRT <SP> af,hal,h..,pal,p1,p2"},
@@ -105,8 +105,8 @@ def main():
     if options.bytes_per_second:
         Handler.dtp_handler = ThrottledDTPHandler
         ThrottledDTPHandler.read_limit = ThrottledDTPHandler.write_limit = options.bytes_per_second
-    # A loop per session: with one loop for all, pyftpdlib 1.5.7 loses events once file descriptors are reused.
-    server = ThreadedFTPServer((options.address, options.port), Handler)
+    # A process per session: between sessions that share one, pyftpdlib 1.5.7 mixes up reused file descriptors.
+    server = MultiprocessFTPServer((options.address, options.port), Handler)
     server.max_cons = 512
     print("ready", flush=True)
     server.serve_forever(handle_exit=False)

@@ -13,6 +13,12 @@ from failure import Failure, expect_equal, wait_until
 PEERS = pathlib.Path(os.environ.get("FTPALG_PEERS", "/var/cache/ftpalg-peers"))
 FILE_BYTES = 150_000
 
+# A server runs with a /run of its own, for the files that some keep there under fixed names, and in a process
+# namespace, so that its children go with it. A shell is the first process there: it reaps orphans, over which
+# vsftpd stumbles and ends.
+CONTAINER = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
+             'mount -t tmpfs tmpfs /run && mkdir -p /run/vsftpd/empty /run/proftpd && "$@"; exit $?', "sh")
+
 
 class Server:
     """An FTP server in a namespace, with the random files one.bin and two.bin and a writable folder upload/."""
@@ -30,7 +36,8 @@ class Server:
             (self.directory / name).write_bytes(content)
         (self.directory / "upload").mkdir()
         (self.directory / "upload").chmod(0o777)
-        self.process = lab.start(f"{type(self).__name__}-{namespace.label}", namespace, *self.command(lab))
+        self.process = lab.start(f"{type(self).__name__}-{namespace.label}", namespace, *CONTAINER,
+                                 *self.command(lab))
         wait_until(self._greets, f"{type(self).__name__} greets on {bracketed(address)}:{port}\n"
                                  f"{self.process.log_tail()}", limit=10)
 
@@ -77,29 +84,20 @@ class Pyftpdlib(Server):
 
 
 class Unpacked(Server):
-    """A server from Debian that was unpacked, not installed.
+    """A server from Debian that was unpacked, not installed."""
 
-    It runs with a /run of its own, for the files these servers keep there under fixed names, and in a process
-    namespace, so that its children go with it. A shell is the first process there: it reaps orphans, over which
-    vsftpd stumbles and ends.
-    """
+    package = ""
 
-    package = program = ""
-
-    def program_path(self, name):
+    def unpacked(self, name):
+        """Where a file of the package is."""
         path = PEERS / self.package / name
         if not path.exists():
             raise Failure(f"{path} is missing; run tests/setup as root")
         return path
 
-    def isolated(self, *command):
-        return ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
-                'mount -t tmpfs tmpfs /run && mkdir -p /run/vsftpd/empty /run/proftpd && "$@"; exit $?', "sh",
-                self.program_path(self.program), *command)
-
 
 class Vsftpd(Unpacked):
-    package, program = "vsftpd", "usr/sbin/vsftpd"
+    package = "vsftpd"
 
     def command(self, lab):
         listen = "listen" if family_of(self.address) == "ipv4" else "listen_ipv6"
@@ -125,7 +123,7 @@ xferlog_enable=YES
 log_ftp_protocol=YES
 vsftpd_log_file={self.protocol_log}
 """)
-        return self.isolated(configuration)
+        return self.unpacked("usr/sbin/vsftpd"), configuration
 
     def announced(self):
         """The (verb, argument) of every PORT and EPRT that reached the server."""
@@ -133,7 +131,7 @@ vsftpd_log_file={self.protocol_log}
 
 
 class Proftpd(Unpacked):
-    package, program = "proftpd-core", "usr/sbin/proftpd"
+    package = "proftpd-core"
 
     def command(self, lab):
         configuration = lab.directory / "proftpd.conf"
@@ -159,20 +157,21 @@ DelayEngine off
   AllowOverwrite on
 </Anonymous>
 """)
-        return self.isolated("--nodaemon", "--config", configuration)
+        return self.unpacked("usr/sbin/proftpd"), "--nodaemon", "--config", configuration
 
 
 class PureFtpd(Unpacked):
-    package, program = "pure-ftpd", "usr/sbin/pure-ftpd"
+    package = "pure-ftpd"
     user, password = "lab", "lab"
 
     def command(self, lab):
         passwords, database = lab.directory / "pure-ftpd.passwd", lab.directory / "pure-ftpd.pdb"
-        pure_pw = self.program_path("usr/bin/pure-pw")
+        pure_pw = self.unpacked("usr/bin/pure-pw")
         self.namespace.run(str(pure_pw), "useradd", self.user, "-f", str(passwords), "-m", "-F", str(database),
                            "-u", "nobody", "-d", str(self.directory), text=f"{self.password}\n{self.password}\n")
-        return self.isolated("--login", f"puredb:{database}", "--bind", f"{self.address},{self.port}",
-                             "--noanonymous", "--minuid", 1, "--chrooteveryone", "--dontresolve", "--nochmod")
+        return (self.unpacked("usr/sbin/pure-ftpd"), "--login", f"puredb:{database}",
+                "--bind", f"{self.address},{self.port}",
+                "--noanonymous", "--minuid", 1, "--chrooteveryone", "--dontresolve", "--nochmod")
 
 
 SERVERS = {"vsftpd": Vsftpd, "proftpd": Proftpd, "pure-ftpd": PureFtpd, "pyftpdlib": Pyftpdlib}
