@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "alg/ftp_line.h"
+#include "tools/packet_header.h"
+
+namespace ftpalg::tools {
+namespace {
+
+Policy replay_policy() {
+  Policy policy;
+  policy.offset_owner = OffsetOwner::engine;
+  return policy;
+}
+
+/// The length that an IP packet has by its header, or 0.
+std::size_t ip_packet_bytes(wire::Bytes packet) {
+  constexpr std::size_t ipv6_header_bytes = 40;
+  if (packet.size() >= 20 && packet[0] >> 4 == 4) return wire::read16(packet, 2);
+  if (packet.size() >= ipv6_header_bytes && packet[0] >> 4 == 6) {
+    return ipv6_header_bytes + wire::read16(packet, 4);
+  }
+  return 0;
+}
+
+/// The tuple of a packet of `direction` as it arrives at the gateway, and as it leaves it.
+const Tuple& arriving(const Master& master, Direction direction) {
+  return direction == Direction::original ? master.original : master.reply;
+}
+Tuple leaving(const Master& master, Direction direction) {
+  return arriving(master, opposite(direction)).reversed();
+}
+
+/// The first number after the segment.
+Seq end_of(const Segment& segment) {
+  return segment.payload_end() + (segment.has(Segment::fin_flag) ? 1 : 0);
+}
+
+bool is_bare_acknowledgement(const Segment& segment) {
+  constexpr std::uint8_t more = Segment::syn_flag | Segment::fin_flag | Segment::rst_flag;
+  return segment.payload().empty() && (segment.flags() & more) == 0;
+}
+
+/// Where in `line` the announcement that was rewritten begins, and what it is.
+struct FoundAnnouncement {
+  std::size_t line_offset;
+  Announcement announcement;
+};
+
+std::optional<FoundAnnouncement> find_announcement(Direction direction, std::string_view line) {
+  std::optional<AnnouncementKind> kind;
+  std::size_t begin = 0;
+  if (direction == Direction::original) {
+    const Command command = read_command(line);
+    kind = announcement_of(command.verb);
+    begin = command.verb_begin;
+  } else if (const auto reply = read_reply(line)) {
+    kind = announcement_of(reply->code);
+  }
+  if (!kind) return std::nullopt;
+  const auto announcement = parse_announcement(*kind, line.substr(begin));
+  if (!announcement) return std::nullopt;
+  return FoundAnnouncement{begin, *announcement};
+}
+
+/// Where `line` begins in the stream of which `payload` is a part, counted from its first byte:
+/// before it, when the line's start left with an earlier segment. It is looked for from `from` on.
+std::optional<std::ptrdiff_t> find_line(std::string_view payload, std::size_t from,
+                                        std::string_view line) {
+  const auto stands_at = [&](std::size_t at, std::string_view text) {
+    const std::size_t end = at + text.size();
+    return payload.substr(at).starts_with(text) && end < payload.size() &&
+           (payload[end] == '\r' || payload[end] == '\n');
+  };
+  for (std::size_t at = from; at < payload.size();) {
+    if (stands_at(at, line)) return static_cast<std::ptrdiff_t>(at);
+    const std::size_t line_end = payload.find('\n', at);
+    if (line_end == std::string_view::npos) break;
+    at = line_end + 1;
+  }
+  for (std::size_t gone = 1; from == 0 && gone < line.size(); ++gone) {
+    if (stands_at(0, line.substr(gone))) return -static_cast<std::ptrdiff_t>(gone);
+  }
+  return std::nullopt;
+}
+
+/// The same packet, whatever its checksums and link padding.
+bool are_same(const Segment& a, const Segment& b) {
+  const auto without_checksum = [](const Segment& segment) {
+    const wire::Bytes headers = segment.headers();
+    std::vector<std::uint8_t> bytes(headers.begin(), headers.end());
+    const std::size_t ipv4_checksum_at = 10;
+    if (bytes[0] >> 4 == 4) wire::write16(bytes, ipv4_checksum_at, 0);
+    wire::write16(bytes, segment.tcp_begin() + 16, 0);
+    return bytes;
+  };
+  return without_checksum(a) == without_checksum(b) && std::ranges::equal(a.payload(), b.payload());
+}
+
+}  // namespace
+
+tl::expected<Nat, std::string> Nat::parse(std::string_view text) {
+  if (text == "none") return Nat{};
+  const auto wrong = [&](std::string_view what) {
+    return tl::unexpected(
+        fmt::format("'{}': {}; write snat:PUBLIC, snat:PUBLIC=INSIDE, dnat:PUBLIC=INSIDE or none, "
+                    "with IP addresses for PUBLIC and INSIDE",
+                    text, what));
+  };
+
+  Nat nat;
+  if (text.starts_with("snat:")) {
+    nat.kind = Kind::source;
+  } else if (text.starts_with("dnat:")) {
+    nat.kind = Kind::destination;
+  } else {
+    return wrong("this is no kind of NAT");
+  }
+  const std::string_view addresses = text.substr(5);
+  const std::size_t equals = addresses.find('=');
+  const auto public_address = Address::parse(addresses.substr(0, equals));
+  if (!public_address) return wrong("PUBLIC is no IP address");
+  nat.public_address = *public_address;
+  if (equals != std::string_view::npos) {
+    nat.inside = Address::parse(addresses.substr(equals + 1));
+    if (!nat.inside) return wrong("INSIDE is no IP address");
+    if (nat.inside->family() != nat.public_address.family()) {
+      return wrong("one address is IPv4 and the other IPv6");
+    }
+  } else if (nat.kind == Kind::destination) {
+    return wrong("the inside address of the server is missing");
+  }
+  return nat;
+}
+
+Replay::Replay(std::vector<Nat> nats, std::vector<Port> control_ports)
+    : nats_(std::move(nats)),
+      control_ports_(std::move(control_ports)),
+      engine_(replay_policy(), {masters_, expectations_, injector_}) {}
+
+Replay::Passed Replay::on_packet(wire::Bytes captured, Time now) {
+  // What was cut off counts in the sequence numbers all the same.
+  packet_.assign(captured.begin(), captured.end());
+  const std::size_t whole_bytes = ip_packet_bytes(captured);
+  const bool is_cut_off = whole_bytes > captured.size();
+  if (is_cut_off) packet_.resize(whole_bytes);
+
+  const Passed unchanged{captured, false, {}, {}};
+  const auto segment = Segment::parse(packet_);
+  if (!segment) return unchanged;
+  std::optional<std::string> note;
+  const auto place = place_of(*segment, note);
+  if (!place) return {captured, false, {}, note};
+  if (is_cut_off) return pass_cut_off(*place, *segment, captured.size());
+
+  auto& [control, direction] = *place;
+  note_syn(*control, direction, *segment);
+  Passed passed = direction == control->edited ? pass_edited(*control, *segment, now)
+                                               : pass_other(*control, *segment, now);
+  if (note) passed.note = note;
+  return passed;
+}
+
+// --- Packet -> control connection
+
+std::optional<Replay::Place> Replay::place_of(const Segment& segment,
+                                              std::optional<std::string>& note) {
+  const Tuple& tuple = segment.tuple();
+  if (const auto known = places_.find(tuple); known != places_.end()) return known->second;
+
+  const auto is_control_port = [&](Port port) {
+    return std::ranges::find(control_ports_, port) != control_ports_.end();
+  };
+  const bool is_answer = segment.has(Segment::syn_flag) && segment.has(Segment::ack_flag);
+  const bool to_server = is_control_port(tuple.destination.port);
+  const bool from_server = is_control_port(tuple.source.port);
+  const bool is_from_server = from_server && (!to_server || is_answer);
+  if (!is_from_server && !to_server) return std::nullopt;
+
+  const Tuple seen = is_from_server ? tuple.reversed() : tuple;
+  if (left_alone_.contains(seen) || !begin_control(seen, note)) return std::nullopt;
+  return places_.at(tuple);
+}
+
+/// Makes the control connection whose client and server the capture shows as `seen`.
+std::optional<Replay::Place> Replay::begin_control(const Tuple& seen,
+                                                   std::optional<std::string>& note) {
+  Direction edited = Direction::original;
+  const auto master = master_of(seen, edited, note);
+  if (!master) {
+    left_alone_.insert(seen);
+    return std::nullopt;
+  }
+  masters_.add(*master);
+  reply_tuples_.insert(master->reply);
+  Control& control = controls_.emplace_back();
+  control.master = *master;
+  control.edited = edited;
+  places_.emplace(seen.reversed(), Place{&control, Direction::reply});
+  return places_.insert_or_assign(seen, Place{&control, Direction::original}).first->second;
+}
+
+std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited,
+                                        std::optional<std::string>& note) {
+  Master master;
+  master.has_carrier = true;
+  master.original = seen;
+  master.reply = seen.reversed();
+
+  const Address& client = seen.source.address;
+  const Address& server = seen.destination.address;
+  for (const Nat& nat : nats_) {
+    if (nat.kind == Nat::Kind::destination &&
+        (server == nat.public_address || server == *nat.inside)) {
+      edited = Direction::reply;
+      master.original.destination.address = nat.public_address;
+      master.reply.source.address = *nat.inside;
+      break;
+    }
+    if (nat.kind != Nat::Kind::source || client.family() != nat.public_address.family()) continue;
+    if (client == nat.public_address && !nat.inside) {
+      note = fmt::format(
+          "the client of {} has the public address already, so the capture was taken outside and "
+          "this connection is "
+          "left alone; name the client's own address: --nat snat:{}=INSIDE",
+          seen.text(), client.text());
+      return std::nullopt;
+    }
+    if (nat.inside && client != nat.public_address && client != *nat.inside) continue;
+    master.original.source.address = nat.inside.value_or(client);
+    master.reply.destination.address = nat.public_address;
+    break;
+  }
+
+  if (masters_.find(master.original)) {
+    note = fmt::format(
+        "the capture shows both sides of the gateway, and {} is the second view of a connection: "
+        "it is left alone; "
+        "choose one side, with a capture filter on its addresses",
+        seen.text());
+    return std::nullopt;
+  }
+  // Two clients behind one address that chose the same port: NAT gives the later one another.
+  constexpr std::uint16_t unprivileged = 1024;
+  Port& public_port = master.reply.destination.port;
+  while (reply_tuples_.contains(master.reply)) {
+    public_port.number = std::max(unprivileged, static_cast<std::uint16_t>(public_port.number + 1));
+  }
+  return master;
+}
+
+// --- Control connection -> other side
+
+Outcome Replay::feed(Time now) {
+  if (now >= next_tick_) {
+    engine_.on_tick(now);
+    next_tick_ = now + std::chrono::seconds{1};
+  }
+  return engine_.on_packet(packet_, now);
+}
+
+/// A connection that takes the place of an earlier one with the same addresses and ports counts
+/// anew.
+void Replay::note_syn(Control& control, Direction direction, const Segment& segment) {
+  if (!segment.has(Segment::syn_flag)) return;
+  if (direction == Direction::original) {
+    control.syn = segment.seq();
+    control.syn_left = segment.seq();
+  } else if (control.syn && segment.ack() == *control.syn + 1) {
+    control.map = SeqMap{};
+    control.sent_end.reset();
+    control.left_end.reset();
+    control.far_ack.reset();
+    if (control.edited == Direction::original) {
+      control.sent_end = *control.syn + 1;
+      control.left_end = control.syn_left + 1;
+    }
+  }
+}
+
+Replay::Passed Replay::pass_edited(Control& control, const Segment& segment, Time now) {
+  const Tuple far_tuple = leaving(control.master, control.edited);
+  PacketHeader{packet_, segment.tcp_begin()}.set_tuple(arriving(control.master, control.edited));
+  const Seq end = end_of(segment);
+  if (!control.sent_end || end > *control.sent_end) control.sent_end = end;
+
+  const Outcome outcome = feed(now);
+  Passed passed;
+  passed.decisions = outcome.decisions;
+  if (outcome.verdict.action == Verdict::Action::drop) return passed;
+
+  passed.is_new = outcome.verdict.action == Verdict::Action::replace;
+  const wire::Bytes left = passed.is_new ? outcome.verdict.packet : wire::Bytes{packet_};
+  other_side_.assign(left.begin(), left.end());
+  const auto sent = Segment::parse(other_side_);
+  learn_edits(control, outcome.decisions, *sent);
+
+  const Seq left_end = end_of(*sent);
+  if (!control.left_end || left_end > *control.left_end) control.left_end = left_end;
+  if (segment.has(Segment::syn_flag)) control.syn_left = sent->seq();
+  PacketHeader{other_side_, sent->tcp_begin()}.set_tuple(far_tuple);
+  passed.packet = other_side_;
+  return passed;
+}
+
+Replay::Passed Replay::pass_other(Control& control, const Segment& segment, Time now) {
+  const Direction direction = opposite(control.edited);
+  PacketHeader header{packet_, segment.tcp_begin()};
+
+  // As the capture would show it, had it been taken between this gateway and the edited end.
+  header.set_tuple(leaving(control.master, direction));
+  const std::vector<std::uint8_t> near_packet = packet_;
+  const auto near_segment = Segment::parse(near_packet);
+  const bool can_be_turned_back =
+      control.map.backward(control.map.forward(near_segment->ack())) == near_segment->ack();
+
+  header.set_tuple(arriving(control.master, direction));
+  const FarAcknowledgement far = turn_far(control, *near_segment);
+  other_side_ = packet_;
+
+  const Outcome outcome = feed(now);
+  Passed passed;
+  passed.decisions = outcome.decisions;
+  if (!far.is_empty) passed.packet = other_side_;
+  if (outcome.verdict.action == Verdict::Action::drop) return passed;
+
+  const bool is_new = outcome.verdict.action == Verdict::Action::replace;
+  const wire::Bytes left = is_new ? outcome.verdict.packet : wire::Bytes{packet_};
+  packet_.assign(left.begin(), left.end());
+  const auto turned_back = Segment::parse(packet_);
+  PacketHeader{packet_, turned_back->tcp_begin()}.set_tuple(leaving(control.master, direction));
+  // A gateway that holds the start of a line makes other packets of the same bytes.
+  const bool is_comparable = can_be_turned_back && !far.was_put_back &&
+                             turned_back->payload().size() == near_segment->payload().size();
+  if (is_comparable && !are_same(*turned_back, *near_segment)) {
+    passed.note =
+        "the engine does not give back this packet as it was captured; please report it with the "
+        "capture";
+  }
+  return passed;
+}
+
+/// Turns the packet at work, which acknowledges bytes of the edited direction, into what must have
+/// arrived at the gateway.
+Replay::FarAcknowledgement Replay::turn_far(Control& control, const Segment& near_segment) {
+  PacketHeader header{packet_, near_segment.tcp_begin()};
+  FarAcknowledgement result;
+  if (near_segment.has(Segment::ack_flag)) {
+    const Seq near_ack = near_segment.ack();
+    Seq far_ack = control.map.forward(near_ack);
+    if (near_segment.has(Segment::syn_flag) && control.syn && near_ack == *control.syn + 1) {
+      far_ack = control.syn_left + 1;
+    } else if (control.sent_end && near_ack <= *control.sent_end && far_ack > *control.left_end) {
+      far_ack = *control.left_end;
+      result.was_put_back = true;
+      result.is_empty = is_bare_acknowledgement(near_segment) && far_ack == control.far_ack;
+    }
+    control.map.acknowledged(near_ack);
+    control.far_ack = far_ack;
+    header.set_ack(far_ack);
+  }
+  header.forward_sack_blocks(control.map);
+  return result;
+}
+
+/// The engine cannot read a packet without its end. Its numbers change like those of the others.
+Replay::Passed Replay::pass_cut_off(const Place& place, const Segment& segment,
+                                    std::size_t captured_bytes) {
+  auto& [control, direction] = place;
+  PacketHeader header{packet_, segment.tcp_begin()};
+  if (direction == control->edited) {
+    header.set_tuple(leaving(control->master, direction));
+    header.set_seq(control->map.forward(segment.seq()));
+  } else {
+    header.set_tuple(arriving(control->master, direction));
+    turn_far(*control, segment);
+  }
+  other_side_.assign(packet_.begin(),
+                     packet_.begin() + static_cast<std::ptrdiff_t>(captured_bytes));
+  return {other_side_,
+          false,
+          {},
+          fmt::format("{} of {} bytes were captured, so no line in this packet is looked at; "
+                      "capture with tcpdump -s 0",
+                      captured_bytes, packet_.size())};
+}
+
+/// Notes what the engine has edited. A decision has the lines; where they stand is found in what
+/// was `sent`.
+void Replay::learn_edits(Control& control, std::span<const Decision> decisions,
+                         const Segment& sent) {
+  const std::string_view payload{reinterpret_cast<const char*>(sent.payload().data()),
+                                 sent.payload().size()};
+  std::size_t from = 0;
+  for (const Decision& decision : decisions) {
+    if (decision.action != Action::rewrite) continue;
+    const auto line_at = find_line(payload, from, decision.after);
+    const auto found = find_announcement(decision.direction, decision.before);
+    if (!line_at || !found || !control.map.has_room()) continue;
+
+    const Seq line_begin = control.map.backward(sent.payload_seq() + *line_at);
+    const auto old_length =
+        static_cast<std::uint32_t>(found->announcement.end - found->announcement.begin);
+    const std::int64_t growth = static_cast<std::int64_t>(decision.after.size()) -
+                                static_cast<std::int64_t>(decision.before.size());
+    control.map.add(
+        line_begin + static_cast<std::int64_t>(found->line_offset + found->announcement.begin),
+        old_length, static_cast<std::uint32_t>(old_length + growth));
+    from = static_cast<std::size_t>(*line_at + static_cast<std::ptrdiff_t>(decision.after.size()));
+  }
+}
+
+}  // namespace ftpalg::tools
