@@ -17,7 +17,7 @@
 
 #include "rules/program.h"
 #include "tools/commands.h"
-#include "tools/demo/expectation_events.h"
+#include "tools/demo/conntrack_events.h"
 #include "tools/demo/interruption.h"
 #include "tools/demo/process.h"
 #include "tools/demo/scene.h"
@@ -61,6 +61,7 @@ enum class Mode { active, passive };
 /// The mode's words for a person, and its options for curl.
 struct ModeText {
   const char* name;
+  const char* title;
   const char* direction;
   const char* sender;
   const char* receiver;
@@ -69,17 +70,12 @@ struct ModeText {
 
 ModeText text(Mode mode) {
   if (mode == Mode::active) {
-    return {"active",
-            "the server connects to the client",
-            "client sends",
-            "server receives",
-            {"--ftp-port", "-", "--disable-eprt"}};
+    return {"active",       "An active",       "the server connects to the client",
+            "client sends", "server receives", {"--ftp-port", "-", "--disable-eprt"}};
   }
-  return {"passive",
-          "the client connects to the server",
-          "server sends",
-          "client receives",
-          {"--ftp-pasv", "--disable-epsv", "--no-ftp-skip-pasv-ip"}};
+  return {
+      "passive",      "A passive",       "the client connects to the server",
+      "server sends", "client receives", {"--ftp-pasv", "--disable-epsv", "--no-ftp-skip-pasv-ip"}};
 }
 
 struct Tools {
@@ -158,13 +154,29 @@ tl::expected<std::string, std::string> checksum(const Tools& tools, const std::s
 /// One transfer by curl.
 struct Transfer {
   int exit_status = 0;
-  std::string message;  ///< curl's own, one line
+  std::vector<std::string>
+      talk;  ///< line by line: "> " the client's, "< " the server's, "* " notes
+
+  std::string last_word() const { return talk.empty() ? "" : talk.back(); }
 };
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) lines.emplace_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
 
 tl::expected<Transfer, std::string> transfer(Mode mode, const Tools& tools, const Scene& scene,
                                              const Files& files, Interruption& interruption) {
-  std::vector<std::string> arguments{tools.curl,   "--disable", "--silent", "--show-error",
-                                     "--max-time", "20",        "--output", files.received()};
+  std::vector<std::string> arguments{tools.curl,  "--disable",    "--silent",
+                                     "--verbose", "--show-error", "--max-time",
+                                     "20",        "--output",     files.received()};
   for (std::string& option : text(mode).curl_options) arguments.push_back(std::move(option));
   arguments.push_back(fmt::format("ftp://{}/{}", server_public_address, file_name));
   unlink(files.received().c_str());
@@ -173,9 +185,7 @@ tl::expected<Transfer, std::string> transfer(Mode mode, const Tools& tools, cons
   if (!curl) return tl::unexpected(curl.error());
   const auto exit_status = curl->wait_for_exit(transfer_limit, interruption);
   if (!exit_status) return tl::unexpected(exit_status.error());
-  std::string message = curl->take_output();
-  while (message.ends_with('\n')) message.pop_back();
-  return Transfer{*exit_status, message};
+  return Transfer{*exit_status, lines_of(curl->take_output())};
 }
 
 /// A line that the gateway says to have rewritten.
@@ -202,17 +212,38 @@ std::optional<Rewrite> find_rewrite(std::string_view log) {
                  std::string{log.substr(after_at, closing_at - after_at)}};
 }
 
+/// The announcement of the transfer and what went wrong with it, or curl's last word on it.
+std::vector<std::string> find_failure(const Transfer& transfer) {
+  std::vector<std::string> found;
+  for (const std::string& line : transfer.talk) {
+    if (line.starts_with("> PORT ") || line.starts_with("< 227 ")) {
+      found = {line};
+    } else if (found.size() == 1 &&
+               (line.starts_with("< 5") || line.find(" fail for ") != line.npos)) {
+      found.push_back(line);
+    }
+  }
+  if (found.size() != 2) found = {transfer.last_word()};
+  return found;
+}
+
 /// Shows that both modes fail on this network.
 tl::expected<void, std::string> show_without_gateway(const Tools& tools, const Scene& scene,
                                                      const Files& files,
                                                      Interruption& interruption) {
-  say("\n3. Without ftpalg neither end can reach the address that the other announces:\n");
+  say("\n3. Without ftpalg neither end can reach the address that the other announces. What curl\n"
+      "   says (> sent by the client, < by the server):\n");
   for (const Mode mode : {Mode::active, Mode::passive}) {
     const auto result = transfer(mode, tools, scene, files, interruption);
     if (!result) return tl::unexpected(result.error());
-    say("     {:<17}{}\n", text(mode).name,
-        result->exit_status == 0 ? "works even so: something else on this kernel cares for FTP"
-                                 : result->message);
+    const char* label = text(mode).name;
+    if (result->exit_status == 0) {
+      say("     {:<17}works even so: something else on this machine cares for FTP\n", label);
+      continue;
+    }
+    for (const std::string& line : find_failure(*result)) {
+      say("     {:<17}{}\n", std::exchange(label, ""), line);
+    }
   }
   return {};
 }
@@ -220,10 +251,9 @@ tl::expected<void, std::string> show_without_gateway(const Tools& tools, const S
 /// Makes one transfer through the gateway, and shows what the gateway and the kernel did for it.
 tl::expected<void, std::string> show_transfer(Mode mode, const Tools& tools, const Scene& scene,
                                               const Files& files, Process& gateway,
-                                              ExpectationEvents& events,
-                                              Interruption& interruption) {
+                                              ConntrackEvents& events, Interruption& interruption) {
   const ModeText words = text(mode);
-  say("\n{}. An {} transfer: {}\n", mode == Mode::active ? 5 : 6, words.name, words.direction);
+  say("\n{}. {} transfer: {}\n", mode == Mode::active ? 5 : 6, words.title, words.direction);
 
   const auto result = transfer(mode, tools, scene, files, interruption);
   if (!result) return tl::unexpected(result.error());
@@ -231,7 +261,7 @@ tl::expected<void, std::string> show_transfer(Mode mode, const Tools& tools, con
   const std::string log = gateway.take_output();
   if (result->exit_status != 0) {
     return tl::unexpected(fmt::format("the {} transfer failed: {}; the gateway said:\n{}",
-                                      words.name, result->message, log));
+                                      words.name, result->last_word(), log));
   }
   const auto rewrite = find_rewrite(log);
   if (!rewrite) {
@@ -240,16 +270,19 @@ tl::expected<void, std::string> show_transfer(Mode mode, const Tools& tools, con
   say("     {:<17}{}\n     {:<17}{}\n", words.sender, rewrite->before, words.receiver,
       rewrite->after);
 
-  const auto expected = events.take();
-  if (!expected) return tl::unexpected(expected.error());
-  if (expected->empty()) {
+  const auto announced = events.take();
+  if (!announced) return tl::unexpected(announced.error());
+  if (announced->expectations.empty() || announced->data_connections.empty()) {
     return tl::unexpected(std::string{
         "the kernel announced no expectation (it needs CONFIG_NF_CONNTRACK_EVENTS, and sysctl "
         "net.netfilter.nf_conntrack_events other than 0)"});
   }
-  for (const ExpectedConnection& each : *expected) {
-    say("     {:<17}{} -> {}, to be mapped to {}\n", "kernel expects", each.source.text(),
-        each.destination.text(), each.real.text());
+  for (const auto& [source, destination] : announced->expectations) {
+    say("     {:<17}{} -> {}\n", "kernel expects", source.text(), destination.text());
+  }
+  for (const auto& [before_nat, after_nat] : announced->data_connections) {
+    say("     {:<17}{}\n     {:<17}{}\n", "kernel sees", before_nat.text(), "kernel maps to",
+        after_nat.text());
   }
 
   const auto sent = checksum(tools, files.offered());
@@ -315,9 +348,9 @@ tl::expected<void, std::string> demonstrate(Interruption& interruption) {
   }
   gateway->take_output();
 
-  std::optional<ExpectationEvents> events;
+  std::optional<ConntrackEvents> events;
   const auto listening = scene->router.run([&]() -> tl::expected<void, std::string> {
-    auto opened = ExpectationEvents::open();
+    auto opened = ConntrackEvents::open();
     if (!opened) return tl::unexpected(opened.error());
     events.emplace(std::move(*opened));
     return {};
