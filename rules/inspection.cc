@@ -61,7 +61,6 @@ Firewall read_firewall() {
   Firewall firewall;
   for (const Format format : iptables_formats) {
     for (const Family family : both_families) {
-      if (family == Family::ipv6 && !kernel_has_ipv6()) continue;
       if (!has_iptables(format, family)) continue;
       if (auto listing = read_iptables(format, family)) {
         firewall.iptables.push_back({format, family, std::move(*listing)});
@@ -182,6 +181,7 @@ std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> fo
                      "apt-get install iptables"});
   }
   for (const FamilyListing& each : firewall.iptables) {
+    if (each.family == Family::ipv6 && !kernel_has_ipv6()) continue;
     append(found, each.format == chosen
                       ? verify_iptables(each.listing, ruleset, each.format, each.family)
                       : shadows_in_iptables(each.listing, ruleset, each.format, each.family));
