@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The gateway under test: the real engine, and around it what the kernel does: pure
+// acknowledgements pass by the queue, sequence numbers are shifted as nf_conntrack_seqadj.c does,
+// expectations are kept one per master.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "alg/engine.h"
+#include "conntrack/memory_seams.h"
+#include "packet.h"
+
+namespace ftpalg::simulator {
+
+/// Keeps expectations as MemoryExpectations does, and remembers every one that was ever granted.
+class WatchedExpectations final : public Expectations {
+ public:
+  ExpectationResult add(const Expectation& expectation) override;
+  void remove(const Expectation& expectation) override { live_.remove(expectation); }
+
+  const std::vector<Expectation>& live() const { return live_.all(); }
+  /// A data connection has come and takes it.
+  void consume(const Expectation& expectation) { live_.remove(expectation); }
+  /// The public port that was last granted for what was announced as `real_port`, or 0.
+  std::uint16_t granted(std::uint16_t real_port) const;
+  std::size_t grants() const { return grants_.size(); }
+  void fail(bool fails) { fails_ = fails; }
+
+ private:
+  struct Grant {
+    std::uint16_t real_port;
+    std::uint16_t public_port;
+  };
+  MemoryExpectations live_;
+  std::vector<Grant> grants_;
+  bool fails_ = false;
+};
+
+class Gateway {
+ public:
+  /// Takes packets that leave towards an endpoint: the client for Direction::reply.
+  class Exits {
+   public:
+    virtual ~Exits() = default;
+    virtual void leave(Direction direction, wire::Bytes packet) = 0;
+    virtual void report(const Decision& decision) = 0;
+  };
+
+  Gateway(const Master& master, const Policy& policy, bool is_present, Exits& exits);
+
+  /// A packet of `direction` comes in.
+  void take(Direction direction, PacketBytes& packet, Time now);
+  void tick(Time now);
+  Engine& engine() { return engine_; }
+
+  WatchedExpectations& expectations() { return expectations_; }
+  void fail_offsets(OffsetResult result) { masters_.answer_offsets_with(result); }
+  void fail_injector(bool fails) { injector_.fails = fails; }
+  /// What the engine must never give out, or nothing.
+  const std::string& fault() const { return fault_; }
+
+  struct Figures {
+    std::uint64_t queued = 0;
+    std::uint64_t edits = 0;
+    std::uint64_t waits = 0;
+    std::uint64_t bytes_missing = 0;
+    std::uint64_t holds = 0;    ///< acknowledgements injected for bytes that are held
+    std::uint64_t payments = 0;  ///< held bytes injected on their own
+  };
+  const Figures& figures() const { return figures_; }
+
+ private:
+  struct Injection final : Injector {
+    explicit Injection(Gateway& owner) : gateway(owner) {}
+    InjectResult send(std::span<const std::uint8_t> packet, InjectAs as) override;
+    Gateway& gateway;
+    bool fails = false;
+  };
+
+  void note(const Decision& decision);
+  bool is_valid(wire::Bytes packet);
+  void shift_as_kernel(Direction direction, PacketBytes& packet);
+
+  Master master_;
+  bool kernel_shifts_;
+  bool is_present_;
+  Exits& exits_;
+  MemoryMasters masters_;
+  WatchedExpectations expectations_;
+  Injection injector_{*this};
+  Engine engine_;
+  bool is_confirmed_ = false;
+  PacketBytes leaving_;
+  std::string fault_;
+  Figures figures_;
+};
+
+}  // namespace ftpalg::simulator

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One direction of a network: loses, repeats, reorders, delays, cuts and joins segments.
+#pragma once
+
+#include "agenda.h"
+#include "packet.h"
+#include "random.h"
+
+namespace ftpalg::simulator {
+
+/// How a link treats packets; chances are per mille.
+struct Weather {
+  Time delay{};
+  std::uint32_t jitter_ms = 0;
+  std::uint32_t loss = 0;
+  std::uint32_t repeats = 0;
+  std::uint32_t reorders = 0;
+  std::uint32_t cuts = 0;
+  std::uint32_t joins = 0;
+  /// From then on nothing is lost, so that every session comes to its end.
+  Time calm_from{};
+};
+
+class Link {
+ public:
+  struct Figures {
+    std::uint64_t packets = 0;
+    std::uint64_t lost = 0;
+    std::uint64_t repeated = 0;
+    std::uint64_t reordered = 0;
+    std::uint64_t cut = 0;
+    std::uint64_t joined = 0;
+  };
+
+  Link(std::uint8_t place, const Weather& weather, std::uint64_t seed, Agenda& agenda,
+       PacketPool& pool)
+      : place_(place), weather_(weather), random_(seed), agenda_(agenda), pool_(pool) {}
+
+  /// Copies `packet`; it arrives later, as an event of this link's place, or never.
+  void send(wire::Bytes packet, Time now);
+  /// To be told when a packet has arrived: nothing can be joined to it any more.
+  void note_arrival(std::uint32_t id) {
+    if (last_ == id) last_ = none;
+  }
+  const Figures& figures() const { return figures_; }
+
+ private:
+  static constexpr std::uint32_t none = ~0U;
+
+  void send_whole(wire::Bytes packet, Time now);
+  void put(wire::Bytes packet, Time now);
+  bool join(wire::Bytes packet);
+
+  std::uint8_t place_;
+  Weather weather_;
+  Random random_;
+  Agenda& agenda_;
+  PacketPool& pool_;
+  PacketBytes scratch_;
+  Time last_arrival_{};
+  std::uint32_t last_ = none;  // the packet that was put last, while it is under way
+  Figures figures_;
+};
+
+}  // namespace ftpalg::simulator

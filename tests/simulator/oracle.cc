@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "oracle.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ftpalg::simulator {
+
+bool Oracle::check(Direction direction, std::string_view received, Random& random) {
+  Side& at = sides_[static_cast<std::size_t>(direction)];
+  while (at.seen < received.size()) {
+    if (received[at.seen++] != '\n') continue;
+    const std::string_view text = received.substr(at.bytes, at.seen - at.bytes);
+    if (!check_line(direction, at.lines, text, random)) return false;
+    at.bytes = at.seen;
+    ++at.lines;
+  }
+  return true;
+}
+
+bool Oracle::check_line(Direction direction, std::size_t index, std::string_view text,
+                        Random& random) {
+  ++figures_.lines;
+  const auto& lines = script_lines(direction);
+  const char* const to = direction == Direction::original ? "server" : "client";
+  if (index >= lines.size()) {
+    return find(fmt::format("the {} got more than was sent: '{}'", to, escaped(text)));
+  }
+  const Line& line = lines[index];
+  const std::uint16_t public_port = gateway_.expectations().granted(line.port);
+  if (!line.opens || !gateway_is_present_) {
+    if (text != line.text) {
+      return find(fmt::format("the {} got '{}' for '{}'", to, escaped(text), escaped(line.text)));
+    }
+    if (line.ends_expectation && !gateway_.expectations().live().empty()) {
+      return find(fmt::format("an expectation is left after '{}'", escaped(text)));
+    }
+    return true;
+  }
+  if (public_port == 0) {
+    if (seams_fail_ && text == line.text) {
+      ++figures_.excused;
+      return true;
+    }
+    return find(fmt::format("nothing was expected for '{}', the {} got '{}'", escaped(line.text),
+                            to, escaped(text)));
+  }
+  const std::string ideal = ideal_text(line, script_.master, public_port);
+  if (text != ideal) {
+    if (seams_fail_ && text == line.text) {
+      ++figures_.excused;
+      return true;
+    }
+    return find(fmt::format("the {} got '{}', should be '{}'", to, escaped(text), escaped(ideal)));
+  }
+  if (ideal != line.text) ++figures_.rewritten;
+  return check_expectation(line, public_port, random);
+}
+
+bool Oracle::check_expectation(const Line& line, std::uint16_t public_port, Random& random) {
+  const auto& live = gateway_.expectations().live();
+  const Expectation ideal = ideal_expectation(line, script_.master, public_port);
+  if (live.size() != 1) {
+    return find(fmt::format("{} expectations when '{}' arrived", live.size(), escaped(line.text)));
+  }
+  const Expectation found = live[0];
+  if (found == ideal) {
+    ++figures_.opened;
+    if (random.chance(500)) gateway_.expectations().consume(found);
+    return true;
+  }
+  if (found.real_port.number > 0 && found.real_port != ideal.real_port) {
+    ++figures_.superseded;
+    return true;
+  }
+  return find(fmt::format("expected is {} -> {} ({}), should be {} -> {} ({})", found.source.text(),
+                          found.destination.text(), found.real_port.number, ideal.source.text(),
+                          ideal.destination.text(), ideal.real_port.number));
+}
+
+bool Oracle::check_end(std::string_view server_received, std::string_view client_received,
+                       std::string_view server_expected_tail, bool complete) {
+  const std::string_view server_tail = server_received.substr(sides_[0].bytes);
+  const std::string_view client_tail = client_received.substr(sides_[1].bytes);
+  if (complete) {
+    if (sides_[0].lines != script_.commands.size() || server_tail != server_expected_tail) {
+      return find(fmt::format("the server got {} of {} lines and '{}' at the end", sides_[0].lines,
+                              script_.commands.size(), escaped(server_tail)));
+    }
+    if (sides_[1].lines != script_.replies.size() || !client_tail.empty()) {
+      return find(fmt::format("the client got {} of {} lines and '{}' at the end", sides_[1].lines,
+                              script_.replies.size(), escaped(client_tail)));
+    }
+  }
+  if (!gateway_.expectations().live().empty()) return find("an expectation is left at the end");
+  return true;
+}
+
+}  // namespace ftpalg::simulator

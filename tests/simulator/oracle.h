@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The judge: compares what arrives with what an ideal rewriting proxy would deliver.
+//
+// Every byte of a line must be the ideal one. A line with an announcement that is to be opened must
+// find, when it arrives, exactly one expectation: its own, or that of a later announcement, which
+// the kernel has put in its place (kernel-facts 7).
+//
+// An edit may legally be missing in one case only: the session's seams were told to fail. Then the
+// line must arrive as it was sent. Such lines are counted.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "gateway.h"
+#include "random.h"
+#include "script.h"
+
+namespace ftpalg::simulator {
+
+class Oracle {
+ public:
+  Oracle(const Script& script, bool gateway_is_present, bool seams_fail, Gateway& gateway)
+      : script_(script),
+        gateway_is_present_(gateway_is_present),
+        seams_fail_(seams_fail),
+        gateway_(gateway) {}
+
+  /// `received` is all that one end has got so far. True when that is what it should be.
+  bool check(Direction direction, std::string_view received, Random& random);
+  /// Nothing more will come. With `complete` everything that was to be sent was sent.
+  bool check_end(std::string_view server_received, std::string_view client_received,
+                 std::string_view server_expected_tail, bool complete);
+
+  std::size_t lines(Direction direction) const { return side(direction).lines; }
+  const std::string& finding() const { return finding_; }
+
+  struct Figures {
+    std::uint64_t lines = 0;
+    std::uint64_t rewritten = 0;
+    std::uint64_t opened = 0;
+    std::uint64_t superseded = 0;  ///< announced, but a later announcement had taken its place
+    std::uint64_t excused = 0;     ///< not edited because a seam was told to fail
+  };
+  const Figures& figures() const { return figures_; }
+
+ private:
+  struct Side {
+    std::size_t lines = 0;  ///< complete ones
+    std::size_t bytes = 0;  ///< of those
+    std::size_t seen = 0;   ///< bytes searched for a line end
+  };
+  const Side& side(Direction direction) const { return sides_[static_cast<std::size_t>(direction)]; }
+  const std::vector<Line>& script_lines(Direction direction) const {
+    return direction == Direction::original ? script_.commands : script_.replies;
+  }
+  bool check_line(Direction direction, std::size_t index, std::string_view text, Random& random);
+  bool check_expectation(const Line& line, std::uint16_t public_port, Random& random);
+  bool find(std::string finding) {
+    if (finding_.empty()) finding_ = std::move(finding);
+    return false;
+  }
+
+  const Script& script_;
+  bool gateway_is_present_;
+  bool seams_fail_;
+  Gateway& gateway_;
+  std::array<Side, 2> sides_{};
+  std::string finding_;
+  Figures figures_;
+};
+
+}  // namespace ftpalg::simulator

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Chance, the same for the same seed on every machine (splitmix64).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ftpalg::simulator {
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 + 0x632be59bd9b4e019) {}
+
+  std::uint64_t next() {
+    state_ += 0x9e3779b97f4a7c15;
+    std::uint64_t mixed = state_;
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+    return mixed ^ (mixed >> 31);
+  }
+  /// 0 to `end` - 1.
+  std::uint32_t below(std::uint32_t end) {
+    return static_cast<std::uint32_t>(((next() >> 32) * end) >> 32);
+  }
+  /// `first` to `last`, both included.
+  std::uint32_t between(std::uint32_t first, std::uint32_t last) {
+    return first + below(last - first + 1);
+  }
+  bool chance(std::uint32_t per_mille) { return below(1000) < per_mille; }
+
+  template <typename Choices>
+  const auto& pick(const Choices& choices) {
+    return choices[below(static_cast<std::uint32_t>(std::size(choices)))];
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+}  // namespace ftpalg::simulator

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// An FTP session as both ends play it, and what an ideal gateway makes of each line. Which
+// announcements are to be opened is known from how the script is made; nothing here asks the engine
+// or shares its parsers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conntrack/expectation.h"
+#include "conntrack/master.h"
+#include "random.h"
+
+namespace ftpalg::simulator {
+
+enum class Format : std::uint8_t { port, eprt, lprt, reply_227, reply_228, reply_229 };
+
+/// One line that one end sends, line end included.
+struct Line {
+  std::string text;
+  /// With an announcement that an ideal gateway opens:
+  bool opens = false;
+  Format format = Format::port;
+  std::uint16_t port = 0;     ///< announced; no other line of the session has the same
+  std::size_t begin = 0;      ///< text[begin, end) is the host-port
+  std::size_t end = 0;
+  /// When this line has arrived nothing may be expected any more.
+  bool ends_expectation = false;
+  bool urgent = false;
+  bool after_pause = false;   ///< the server takes its time before it
+};
+
+enum class Ending : std::uint8_t {
+  quit,            ///< 221, the server closes, the client follows
+  client_closes,
+  client_aborts,
+  server_aborts,
+};
+
+struct Script {
+  Master master;
+  bool active_needs_quiet = true;
+  std::vector<Line> commands;
+  std::vector<Line> replies;
+  /// The client sends commands[.., until) as soon as it has got replies[.., after).
+  struct Batch {
+    std::size_t until;
+    std::size_t after;
+  };
+  std::vector<Batch> batches;
+  /// When command i has arrived the server sends replies up to replies_until[i]. Before any
+  /// command: replies_until_greeting.
+  std::vector<std::size_t> replies_until;
+  std::size_t replies_until_greeting = 0;
+  Ending ending = Ending::quit;
+  /// What the client sends last, without a line end.
+  std::string client_tail;
+};
+
+Script make_script(Random& random);
+
+/// The line as an ideal gateway sends it on when `public_port` was granted.
+std::string ideal_text(const Line& line, const Master& master, std::uint16_t public_port);
+/// The expectation for it.
+Expectation ideal_expectation(const Line& line, const Master& master, std::uint16_t public_port);
+
+}  // namespace ftpalg::simulator
