@@ -23,8 +23,17 @@ struct Connection {
   Session session = Session::from_start();
   std::array<Stream, 2> streams{Stream{Stream::command_line_bytes_max},
                                 Stream{Stream::reply_line_bytes_max}};
-  /// What each end last announced, by the direction of its segments; unscaled.
-  std::array<std::uint16_t, 2> windows{};
+  /// What each end last said of what it has received, by the direction of its segments.
+  struct Heard {
+    Seq ack;
+    std::uint16_t window = 0;  ///< unscaled
+    std::optional<Timestamps> timestamps;
+  };
+  std::array<Heard, 2> heard{};
+  /// A line may have to be edited here: what one end announces, the other must read otherwise.
+  bool is_editable = false;
+  /// Sequence numbers are shifted by the engine and not by the kernel.
+  bool shifts_itself = false;
   std::array<bool, 2> fin_seen{};
   bool ended = false;
   /// A SYN that came while the connection was alive: the connection begins anew if the server

@@ -16,6 +16,11 @@ constexpr std::uint32_t port_tries_max = 128;
 /// section 5.4); one copy more may be a tail loss probe (RFC 8985), which sends the newest.
 constexpr unsigned copies_that_prove_acknowledgement = 3;
 
+/// How often bytes that only the gateway has are sent again, and how long it waits for their
+/// acknowledgement. Pure acknowledgements are not queued, so it may wait in vain.
+constexpr unsigned owed_repeats_max = 5;
+constexpr Time owed_repeat_time = std::chrono::seconds{1};
+
 /// A TLS record begins with its content type, 20 to 23, and the major version 3 (RFC 8446,
 /// section 5.1).
 bool looks_like_tls(wire::Bytes bytes, bool only_handshake) {
@@ -60,6 +65,41 @@ Tuple announced_key(const Expectation& expectation) {
 Endpoint inside_endpoint(const Expectation& expectation, const Master& master) {
   return {expectation.direction == Direction::reply ? master.client() : master.server(),
           expectation.real_port};
+}
+
+constexpr std::size_t index(Direction direction) {
+  return static_cast<std::size_t>(direction);
+}
+
+/// How many payload bytes may leave in the place of `segment`. It came through the sender's path at
+/// its size; every path takes the least that its family asks of a link or a host (RFC 791,
+/// section 3.1; RFC 8200, section 5).
+std::size_t payload_room(const Segment& segment) {
+  constexpr std::size_t ipv4_packet_bytes_safe = 576;
+  constexpr std::size_t ipv6_packet_bytes_safe = 1280;
+  const std::size_t safe = segment.tuple().source.address.family() == Family::ipv4
+                               ? ipv4_packet_bytes_safe
+                               : ipv6_packet_bytes_safe;
+  return std::max(segment.packet().size(), safe) - segment.headers().size();
+}
+
+/// The last end up to `to` for which the bytes from `from` on, with their edits, fit into `room`.
+/// What is cut off is sent again by its sender, since nobody acknowledges it. An edit is not cut:
+/// one that comes first leaves whole.
+Seq fitting_end(const Stream& stream, Seq from, Seq to, std::size_t room) {
+  Seq at = from;
+  for (const Edit& edit : stream.edits()) {
+    if (edit.end() <= at) continue;
+    if (edit.position >= to) break;
+    const auto before = static_cast<std::size_t>(std::max(0, edit.position - at));
+    if (before >= room) return at + static_cast<std::int64_t>(room);
+    room -= before;
+    const std::size_t text_bytes = edit.text.view().size();
+    if (text_bytes > room) return edit.position > from ? edit.position : edit.end();
+    room -= text_bytes;
+    at = edit.end();
+  }
+  return std::min(std::max(at, to), at + static_cast<std::int64_t>(room));
 }
 
 /// The public port of try number `attempt`: the announced one first where the range allows, then
@@ -136,7 +176,22 @@ std::optional<ConnectionTable::Found> Engine::on_new_master(const Segment& segme
     connection.session = Session::adopted();
     connections_.set_master(connection, *master);
   }
-  return connections_.find(segment.tuple());
+  const auto found = connections_.find(segment.tuple());
+  if (found) note_master(found->connection);
+  return found;
+}
+
+void Engine::note_master(Connection& connection) const {
+  const Master& master = *connection.master;
+  const auto is_external = [&](const Address& address, const Address& peer) {
+    return policy_.advertised(address, peer) != address;
+  };
+  const bool has_external = is_external(master.server_as_client_dials_it(), master.client()) ||
+                            is_external(master.client_as_server_sees_it(), master.server());
+  connection.is_editable = master.is_nated() || has_external;
+  // Without NAT conntrack keeps no offsets (kernel-facts 15).
+  connection.shifts_itself =
+      policy_.offset_owner == OffsetOwner::engine || (has_external && !master.is_nated());
 }
 
 Connection& Engine::admit(const Tuple& original) {
@@ -147,12 +202,12 @@ Connection& Engine::admit(const Tuple& original) {
 
 void Engine::note_acknowledgement(Connection& connection, Direction direction,
                                   const Segment& segment) {
-  connection.windows[static_cast<std::size_t>(direction)] = segment.window();
+  connection.heard[index(direction)] = {segment.ack(), segment.window(), segment.timestamps()};
   Stream& peer = connection.stream(opposite(direction));
   if (!segment.has(Segment::ack_flag) || !peer.is_started()) return;
 
   const Seq acknowledged = peer.map().backward(segment.ack());
-  const bool fin_counts = connection.fin_seen[static_cast<std::size_t>(opposite(direction))];
+  const bool fin_counts = connection.fin_seen[index(opposite(direction))];
   // The receiver may have bytes that never came by here: they passed while the queue was full or
   // nobody listened.
   if (acknowledged > peer.next() + (fin_counts ? 1 : 0)) peer.resume_at(acknowledged);
@@ -162,13 +217,13 @@ void Engine::note_acknowledgement(Connection& connection, Direction direction,
 void Engine::note_end(Connection& connection, Direction direction, const Segment& segment,
                       Time now) {
   if (segment.has(Segment::fin_flag)) {
-    connection.fin_seen[static_cast<std::size_t>(direction)] = true;
+    connection.fin_seen[index(direction)] = true;
   }
   const bool both_fins = connection.fin_seen[0] && connection.fin_seen[1];
   if (connection.ended || !(segment.has(Segment::rst_flag) || both_fins)) return;
   connection.ended = true;
   end_expectation(connection);
-  end_deadlines_.push_back({now + policy_.session_linger, connection.original});
+  end_deadlines_.push_back({now + policy_.session_linger, connection.original, 0});
 }
 
 // --- Segment -> Stream -> Line
@@ -184,6 +239,7 @@ Engine::Extent Engine::read(Passage& passage) {
     }
   }
   passage.unsent = stream.forwarded();
+  passage.held_before = stream.holds_bytes();
 
   const Seq begin = segment.payload_seq();
   const Seq end = segment.payload_end();
@@ -191,13 +247,14 @@ Engine::Extent Engine::read(Passage& passage) {
   if (begin > stream.next()) return on_missing_bytes(passage);
 
   const bool repeats = begin < stream.next();
-  if (repeats) stream.forget_drops();
+  if (repeats) {
+    stream.forget_drops();
+    passage.is_faithful = stream.repeats_faithfully(begin, segment.payload());
+  }
 
-  // Bytes before the segment's own leave with it when nobody else can send them: those that were
-  // held, and, as long as the receiver has not acknowledged them, those that were held once.
+  // Bytes before the segment's own leave with it when nobody else can send them.
   Seq from = std::min(begin, stream.forwarded());
-  if (repeats && stream.kept_begin() < from && from <= stream.kept_end())
-    from = stream.kept_begin();
+  if (repeats && stream.owes_bytes()) from = std::min(from, stream.owed_begin());
 
   if (end <= stream.next()) {
     if (stream.holds_bytes()) acknowledge_held(passage);
@@ -225,11 +282,11 @@ Engine::Extent Engine::on_missing_bytes(Passage& passage) {
 }
 
 Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
-  auto& [connection, direction, segment, now, stream, unsent, has_shifted] = passage;
-  Session& session = connection.session;
-  const Seq end = segment.payload_end();
-  const Seq fresh_begin = stream.next();
-  const wire::Bytes all_fresh = fresh;
+  Stream& stream = passage.stream;
+  Session& session = passage.connection.session;
+  const Seq end = passage.segment.payload_end();
+  const bool is_kept =
+      (session.is_parsed() || stream.owes_bytes()) && stream.keep(stream.next(), fresh);
 
   while (session.is_parsed() && !fresh.empty()) {
     if (begins_tls(passage, fresh)) {
@@ -242,14 +299,14 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
     if (must_wait(passage, *line)) {
       decide(passage, Action::wait, Reason::edit_waits, line->text);
       stream.rewind(mark);
-      stream.forward_until(std::max(unsent, stream.next()));
+      stream.forward_until(std::max(passage.unsent, stream.next()));
       return stream.forwarded();
     }
     on_line(passage, *line);
   }
   if (!session.is_parsed()) {
     stream.skip_to(end);
-  } else if (!hold(passage, fresh_begin, all_fresh)) {
+  } else if (!(is_kept && hold(passage))) {
     stream.forward_until(end);
   }
   return stream.forwarded();
@@ -269,8 +326,8 @@ bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {
 bool Engine::must_wait(Passage& passage, const Line& line) {
   Stream& stream = passage.stream;
   const Connection& connection = passage.connection;
-  if (policy_.offset_owner != OffsetOwner::kernel || !stream.offset_is_unacknowledged() ||
-      passage.has_shifted || !connection.master->is_nated() || !line.fit ||
+  if (connection.shifts_itself || !stream.offset_is_unacknowledged() || passage.has_shifted ||
+      !connection.is_editable || !line.fit ||
       !connection.session.may_announce(passage.direction, policy_)) {
     return false;
   }
@@ -282,32 +339,33 @@ bool Engine::must_wait(Passage& passage, const Line& line) {
 
 /// Holds back the start of a line that may have to be edited. False when there is nothing to hold,
 /// or when it cannot be held.
-bool Engine::hold(Passage& passage, Seq fresh_begin, wire::Bytes fresh) {
-  auto& [connection, direction, segment, now, stream, unsent, has_shifted] = passage;
+bool Engine::hold(Passage& passage) {
+  const Connection& connection = passage.connection;
+  Stream& stream = passage.stream;
   const auto unfinished = stream.unfinished_line();
   const bool may_be_edited =
-      unfinished && connection.master->is_nated() && !segment.has(Segment::fin_flag) &&
-      connection.session.may_announce(direction, policy_) &&
-      (direction == Direction::original ? may_become_active_command(*unfinished)
-                                        : may_become_passive_reply(*unfinished));
-  if (!may_be_edited) {
-    // What follows bytes that only the stream has must be had with them.
-    if (!stream.kept().empty()) stream.keep(fresh_begin, fresh);
-    return false;
+      unfinished && connection.is_editable && !passage.segment.has(Segment::fin_flag) &&
+      connection.session.may_announce(passage.direction, policy_) &&
+      (passage.direction == Direction::original ? may_become_active_command(*unfinished)
+                                                : may_become_passive_reply(*unfinished));
+  if (!may_be_edited || !acknowledge_held(passage)) return false;
+  if (!passage.held_before) {
+    hold_deadlines_.push_back({passage.now + policy_.hold_time_max, connection.original, 0});
   }
-  const Seq held_begin = std::max(stream.line_begin(), unsent);
-  const Seq newly_held = stream.kept().empty() ? std::max(held_begin, fresh_begin) : fresh_begin;
-  const auto skipped = static_cast<std::size_t>(newly_held - fresh_begin);
-  if (!stream.keep(newly_held, fresh.subspan(skipped))) return false;
-  if (!acknowledge_held(passage)) return false;
-  stream.forward_until(held_begin);
+  stream.hold_from(std::max(stream.line_begin(), passage.unsent));
   return true;
 }
 
+/// Tells the sender, in the receiver's name, that everything read so far has arrived.
 bool Engine::acknowledge_held(const Passage& passage) {
-  const auto peer = static_cast<std::size_t>(opposite(passage.direction));
-  builder_.begin_ack_to(passage.segment, passage.stream.next(), passage.connection.windows[peer]);
-  return seams_.injector.send(builder_.finish()) == InjectResult::sent;
+  const Segment& segment = passage.segment;
+  const Connection& connection = passage.connection;
+  const Connection::Heard& peer = connection.heard[index(opposite(passage.direction))];
+  auto timestamps = segment.timestamps();
+  if (timestamps) std::swap(timestamps->value, timestamps->echo);
+  builder_.begin_bare(segment.tuple().reversed(), segment.ack(), passage.stream.next(), peer.window,
+                      timestamps);
+  return seams_.injector.send(builder_.finish(), InjectAs::untracked) == InjectResult::sent;
 }
 
 // --- Line -> Session -> Decision -> Edit
@@ -367,11 +425,19 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
   Connection& connection = passage.connection;
   Expectation expectation =
       expectation_for(*connection.master, is_active(announcement.kind), announcement.port);
-  const Address advertised_address = expectation.destination.address;
+  const Address advertised_address =
+      policy_.advertised(expectation.destination.address, expectation.source);
   const bool address_differs = announcement.address && *announcement.address != advertised_address;
   const bool can_edit = position >= passage.unsent;
   if (address_differs && !can_edit) {
     decide(passage, Action::forward, Reason::start_has_left, line.text);
+    return;
+  }
+  const auto advertisement = [&] {
+    return print_announcement(announcement, {advertised_address, expectation.destination.port});
+  };
+  if (advertisement().view().empty()) {
+    decide(passage, Action::forward, Reason::unparsable, line.text);
     return;
   }
 
@@ -386,7 +452,7 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
   }
 
   const Edit edit{position, static_cast<std::uint32_t>(announcement.end - announcement.begin),
-                  print_announcement(announcement, expectation.destination)};
+                  advertisement()};
   if (const Reason reason = shift(passage, edit); reason != Reason::none) {
     seams_.expectations.remove(expectation);
     decide(passage, Action::forward, reason, line.text);
@@ -441,13 +507,8 @@ Reason Engine::expect(const Passage& passage, Expectation& expectation, bool may
 /// Lets the sequence offsets follow `edit`.
 Reason Engine::shift(Passage& passage, const Edit& edit) {
   Stream& stream = passage.stream;
-  const std::int64_t bytes_after = static_cast<std::int64_t>(passage.segment.packet().size()) +
-                                   static_cast<std::int64_t>(stream.kept().size()) + edit.growth();
-  if (bytes_after > static_cast<std::int64_t>(PacketBuilder::packet_bytes_max)) {
-    return Reason::too_large;
-  }
   if (!stream.map().has_room()) return Reason::too_many_edits;
-  if (policy_.offset_owner == OffsetOwner::engine || edit.growth() == 0) return Reason::none;
+  if (passage.connection.shifts_itself || edit.growth() == 0) return Reason::none;
 
   SequenceOffset offset = stream.offset();
   if (!passage.has_shifted) {
@@ -479,7 +540,7 @@ void Engine::note_expectation(Connection& connection, const Expectation& expecta
   connection.announced = expectation;
   connection.expectation_is_live = true;
   connection.expectation_ends = now + policy_.expectation_life;
-  expectation_deadlines_.push_back({connection.expectation_ends, connection.original});
+  expectation_deadlines_.push_back({connection.expectation_ends, connection.original, 0});
 }
 
 void Engine::end_expectation(Connection& connection) {
@@ -504,9 +565,15 @@ void Engine::forget(Connection& connection) {
 
 Decision& Engine::decide(const Passage& passage, Action action, Reason reason,
                          std::string_view line) {
+  return decide(passage.connection, passage.direction, action, reason, line);
+}
+
+Decision& Engine::decide(const Connection& connection, Direction direction, Action action,
+                         Reason reason, std::string_view line) {
+  ++counts_[static_cast<std::size_t>(reason)];
   Decision& decision = decisions_.emplace_back();
-  decision.control = passage.connection.original;
-  decision.direction = passage.direction;
+  decision.control = connection.original;
+  decision.direction = direction;
   decision.action = action;
   decision.reason = reason;
   decision.before = line;
@@ -521,8 +588,9 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
 
   const Segment& segment = passage.segment;
   const Stream& stream = passage.stream;
-  const bool shifts_itself = policy_.offset_owner == OffsetOwner::engine;
-  const bool is_whole = extent.from == segment.payload_seq() && extent.to == segment.payload_end();
+  const bool shifts_itself = passage.connection.shifts_itself;
+  const bool is_whole = extent.from == segment.payload_seq() &&
+                        extent.to == segment.payload_end() && passage.is_faithful;
   if (is_whole && !stream.was_edited() && !(shifts_itself && passage.connection.was_edited())) {
     return {};
   }
@@ -530,7 +598,7 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   const bool brings_payload = !segment.payload().empty();
   if (!brings_payload && !shifts_itself) return {};
   Seq from = extent.from;
-  const Seq to = extent.to;
+  Seq to = extent.to;
   Seq leaves_as = stream.map().forward(from);
   if (brings_payload && stream.was_edited()) {
     // What the receiver has acknowledged is not sent again: the kernel's single correction may be
@@ -543,7 +611,8 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   }
 
   builder_.begin_like(segment);
-  if (!append_range(passage, from, to)) return {};
+  to = fitting_end(stream, from, to, payload_room(segment));
+  append_range(stream, &segment, from, to);
   if (to < segment.payload_end()) builder_.clear_flag(Segment::fin_flag);
   if (segment.has(Segment::syn_flag)) leaves_as = leaves_as + -1;
   if (segment.has(Segment::urg_flag)) {
@@ -556,37 +625,33 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
 }
 
 /// Appends the stream's bytes [from, to) with their edits. An edit is a whole: it leaves complete
-/// or not at all.
-bool Engine::append_range(const Passage& passage, Seq from, Seq to) {
+/// or not at all. `segment` brings what is not kept; it may be null when all is.
+void Engine::append_range(const Stream& stream, const Segment* segment, Seq from, Seq to) {
   Seq at = from;
-  for (const Edit& edit : passage.stream.edits()) {
+  for (const Edit& edit : stream.edits()) {
     if (edit.end() <= at) continue;
     if (edit.position >= to) break;
-    if (!append_original(passage, at, std::max(at, edit.position))) return false;
+    append_original(stream, segment, at, std::max(at, edit.position));
     const std::string_view text = edit.text.view();
-    if (!builder_.append({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()})) {
-      return false;
-    }
+    builder_.append({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
     at = edit.end();
   }
-  return append_original(passage, at, std::max(at, to));
+  append_original(stream, segment, at, std::max(at, to));
 }
 
-/// Appends the bytes [from, to) as their sender sent them: from what was kept, then from the
-/// segment.
-bool Engine::append_original(const Passage& passage, Seq from, Seq to) {
-  const Stream& stream = passage.stream;
-  const Seq begin = passage.segment.payload_seq();
-  if (from < begin) {
-    const Seq kept_to = std::min(to, begin);
-    const auto offset = static_cast<std::size_t>(from - stream.kept_begin());
-    const auto length = static_cast<std::size_t>(kept_to - from);
-    if (!builder_.append(stream.kept().subspan(offset, length))) return false;
-    from = kept_to;
-  }
-  if (from >= to) return true;
-  return builder_.append(passage.segment.payload().subspan(static_cast<std::size_t>(from - begin),
-                                                           static_cast<std::size_t>(to - from)));
+/// Appends the bytes [from, to) as they first came: what is not kept any more is the segment's own.
+void Engine::append_original(const Stream& stream, const Segment* segment, Seq from, Seq to) {
+  const auto append_own = [&](Seq own_from, Seq own_to) {
+    if (own_from >= own_to) return;
+    const auto offset = static_cast<std::size_t>(own_from - segment->payload_seq());
+    builder_.append(
+        segment->payload().subspan(offset, static_cast<std::size_t>(own_to - own_from)));
+  };
+  const Seq kept_from = std::clamp(stream.kept_begin(), from, to);
+  const Seq kept_to = std::clamp(stream.kept_end(), kept_from, to);
+  append_own(from, kept_from);
+  if (kept_from < kept_to) builder_.append(stream.kept(kept_from, kept_to));
+  append_own(kept_to, to);
 }
 
 /// With offsets of our own: the acknowledgement and SACK blocks count in the numbering that the
@@ -601,11 +666,53 @@ void Engine::shift_acknowledgement(const Passage& passage) {
 
 // --- Time
 
-void Engine::on_tick(Time now) {
+/// Sends what nobody else can send, in its sender's name: the start of a line whose rest does not
+/// come, or what was lost after it had been held. True when there was something to send.
+bool Engine::pay_owed(Connection& connection, Direction direction) {
+  Stream& stream = connection.stream(direction);
+  if (!stream.owes_bytes()) return false;
+  if (stream.holds_bytes()) {
+    stream.forward_until(stream.next());
+    decide(connection, direction, Action::forward, Reason::held_too_long,
+           stream.unfinished_line().value_or(std::string_view{}));
+  }
+
+  const Tuple& tuple =
+      direction == Direction::original ? connection.original : connection.master->reply;
+  const Connection::Heard& own = connection.heard[index(direction)];
+  const Connection::Heard& peer = connection.heard[index(opposite(direction))];
+  auto timestamps = own.timestamps;
+  if (timestamps && peer.timestamps) timestamps->echo = peer.timestamps->value;
+
+  const Seq leaves_as = stream.map().forward(stream.owed_begin());
+  const Seq acknowledges = connection.shifts_itself
+                               ? connection.stream(opposite(direction)).map().backward(own.ack)
+                               : own.ack;
+  builder_.begin_bare(tuple,
+                      connection.shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as),
+                      acknowledges, own.window, timestamps);
+  append_range(stream, nullptr, stream.owed_begin(), stream.owed_end());
+  seams_.injector.send(builder_.finish(), InjectAs::tracked);
+  return true;
+}
+
+std::span<const Decision> Engine::on_tick(Time now) {
+  decisions_.clear();
   while (!expectation_deadlines_.empty() && expectation_deadlines_.front().at <= now) {
     const auto found = connections_.find(expectation_deadlines_.front().original);
     expectation_deadlines_.pop_front();
     if (found && found->connection.expectation_ends <= now) end_expectation(found->connection);
+  }
+  while (!hold_deadlines_.empty() && hold_deadlines_.front().at <= now) {
+    const Deadline deadline = hold_deadlines_.front();
+    hold_deadlines_.pop_front();
+    const auto found = connections_.find(deadline.original);
+    if (!found || found->connection.ended) continue;
+    const bool sent = pay_owed(found->connection, Direction::original) |
+                      pay_owed(found->connection, Direction::reply);
+    if (sent && deadline.repeats < owed_repeats_max) {
+      hold_deadlines_.push_back({now + owed_repeat_time, deadline.original, deadline.repeats + 1});
+    }
   }
   while (!end_deadlines_.empty() && end_deadlines_.front().at <= now) {
     const auto found = connections_.find(end_deadlines_.front().original);
@@ -616,6 +723,7 @@ void Engine::on_tick(Time now) {
          connections_.oldest()->last_seen + policy_.session_idle_max <= now) {
     forget(*connections_.oldest());
   }
+  return decisions_;
 }
 
 void Engine::withdraw_all() {

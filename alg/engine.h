@@ -42,13 +42,16 @@ class Engine {
   /// `now` never goes back.
   Outcome on_packet(wire::Bytes packet, Time now);
 
-  /// Ends what has outlived its time. To be called about once a second.
-  void on_tick(Time now);
+  /// Ends what has outlived its time. To be called about once a second. What is returned is valid
+  /// until the next call of anything here.
+  std::span<const Decision> on_tick(Time now);
 
   /// Removes every expectation that may be left, for an orderly end.
   void withdraw_all();
 
   std::size_t connections() const { return connections_.size(); }
+  /// Decisions made for `reason` since the start.
+  std::uint64_t count(Reason reason) const { return counts_[static_cast<std::size_t>(reason)]; }
 
  private:
   /// What of a stream leaves with a segment: [from, to) in the sender's numbering.
@@ -66,6 +69,8 @@ class Engine {
     Time now;
     Stream& stream;
     Seq unsent;  ///< the first byte of the stream that had not been sent on when the segment came
+    bool held_before = false;  ///< bytes were held when the segment came
+    bool is_faithful = true;   ///< what it repeats is what came first
     bool has_shifted = false;  ///< an edit in this segment has changed the kernel's offset
   };
 
@@ -78,12 +83,14 @@ class Engine {
   struct Deadline {
     Time at;
     Tuple original;
+    unsigned repeats = 0;  ///< how often the same was done before
   };
 
   std::optional<ConnectionTable::Found> connection_of(const Segment& segment);
   ConnectionTable::Found on_syn(const Segment& segment);
   std::optional<ConnectionTable::Found> on_new_master(const Segment& segment);
   static bool answers_reopening(const Connection& connection, const Segment& segment);
+  void note_master(Connection& connection) const;
   Connection& admit(const Tuple& original);
   void note_acknowledgement(Connection& connection, Direction direction, const Segment& segment);
   void note_end(Connection& connection, Direction direction, const Segment& segment, Time now);
@@ -93,7 +100,7 @@ class Engine {
   Seq read_fresh(Passage& passage, wire::Bytes fresh);
   static bool begins_tls(const Passage& passage, wire::Bytes fresh);
   bool must_wait(Passage& passage, const Line& line);
-  bool hold(Passage& passage, Seq fresh_begin, wire::Bytes fresh);
+  bool hold(Passage& passage);
   bool acknowledge_held(const Passage& passage);
 
   void on_line(Passage& passage, const Line& line);
@@ -108,11 +115,14 @@ class Engine {
   void forget_announced(const Connection& connection);
   void forget(Connection& connection);
   Decision& decide(const Passage& passage, Action action, Reason reason, std::string_view line);
+  Decision& decide(const Connection& connection, Direction direction, Action action, Reason reason,
+                   std::string_view line);
 
   Verdict send_on(Passage& passage, Extent extent);
-  bool append_range(const Passage& passage, Seq from, Seq to);
-  bool append_original(const Passage& passage, Seq from, Seq to);
+  void append_range(const Stream& stream, const Segment* segment, Seq from, Seq to);
+  void append_original(const Stream& stream, const Segment* segment, Seq from, Seq to);
   void shift_acknowledgement(const Passage& passage);
+  bool pay_owed(Connection& connection, Direction direction);
 
   Policy policy_;
   Seams seams_;
@@ -121,7 +131,9 @@ class Engine {
   /// consumed: the data connection may be running, or its end be remembered by TCP (TIME-WAIT).
   std::unordered_map<Tuple, Announced> announced_;
   std::deque<Deadline> expectation_deadlines_;
+  std::deque<Deadline> hold_deadlines_;
   std::deque<Deadline> end_deadlines_;
+  std::array<std::uint64_t, reason_count> counts_{};
   std::vector<Decision> decisions_;
   PacketBuilder builder_;
 };

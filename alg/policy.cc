@@ -19,11 +19,19 @@ std::vector<Port> Policy::default_denied_ports() {
   return ports;
 }
 
+Address Policy::advertised(const Address& address, const Address& peer) const {
+  const auto found =
+      std::find_if(external_addresses.begin(), external_addresses.end(),
+                   [&](const ExternalAddress& external) { return external.inside == address; });
+  return found == external_addresses.end() || peer.is_private() ? address : found->outside;
+}
+
 Reason objection(const Policy& policy, const Master& master, const Announcement& announcement) {
   const bool active = is_active(announcement.kind);
   const Address& own = active ? master.client() : master.server();
   const Address& seen_by_peer =
       active ? master.client_as_server_sees_it() : master.server_as_client_dials_it();
+  const Address& peer = active ? master.server() : master.client();
 
   if (announcement.address) {
     const Address& address = *announcement.address;
@@ -31,7 +39,10 @@ Reason objection(const Policy& policy, const Master& master, const Announcement&
         address.is_limited_broadcast() || (address.is_link_local() && !own.is_link_local())) {
       return Reason::unusable_address;
     }
-    if (address != own && address != seen_by_peer) return Reason::foreign_address;
+    if (address != own && address != seen_by_peer &&
+        address != policy.advertised(seen_by_peer, peer)) {
+      return Reason::foreign_address;
+    }
   }
   const auto& denied = policy.denied_ports;
   if (announcement.port < policy.lowest_port ||

@@ -22,6 +22,12 @@ struct PortRange {
   std::uint32_t size() const { return std::uint32_t{last.number} - first.number + 1U; }
 };
 
+/// An address that somebody else maps one to one: a cloud, or another router.
+struct ExternalAddress {
+  Address inside;   ///< as this machine and conntrack know it
+  Address outside;  ///< as peers outside must be told it
+};
+
 /// Who shifts the sequence numbers behind an edit that changed a length.
 enum class OffsetOwner : std::uint8_t {
   kernel,  ///< conntrack, for every packet; one unacknowledged edit per direction (kernel-facts 2,
@@ -43,6 +49,14 @@ struct Policy {
   /// next that is.
   std::optional<PortRange> data_ports;
 
+  std::vector<ExternalAddress> external_addresses;
+
+  /// What `peer` must be told in the place of `address`: its external address, if it has one and
+  /// the peer is not on a private network, whose hosts dial the inside address.
+  Address advertised(const Address& address, const Address& peer) const;
+
+  /// How long the start of a line is held back before it leaves unedited.
+  Time hold_time_max = std::chrono::seconds{10};
   Time expectation_life = std::chrono::seconds{60};
   Time session_idle_max = std::chrono::hours{24};
   /// How long an ended session is remembered, for segments that are sent again.

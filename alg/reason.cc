@@ -51,7 +51,6 @@ std::string_view text(Reason reason) {
       return "the kernel keeps no sequence offsets for this connection (has it a carrier and NAT?)";
     case Reason::offsets_failed:
       return "the kernel did not take the sequence offset";
-    case Reason::too_large:
       return "the packet would grow past 65535 bytes";
     case Reason::too_many_edits:
       return "too many edits are not acknowledged yet";
@@ -59,6 +58,8 @@ std::string_view text(Reason reason) {
       return "an earlier edit is not acknowledged yet, so this line has to come again";
     case Reason::bytes_missing:
       return "earlier bytes have not come yet, so these have to come again";
+    case Reason::held_too_long:
+      return "the rest of the line did not come in time, so its start leaves as it is";
   }
   return "";
 }

@@ -2,6 +2,7 @@
 // Why the gateway did what it did with a line.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -40,13 +41,16 @@ enum class Reason : std::uint8_t {
   no_port_free,
   offsets_unsupported,
   offsets_failed,
-  too_large,
   too_many_edits,
 
   // It has to come again.
   edit_waits,
   bytes_missing,
+
+  held_too_long,
 };
+
+inline constexpr std::size_t reason_count = static_cast<std::size_t>(Reason::held_too_long) + 1;
 
 /// A sentence without its full stop, for people who look for the cause of a failed transfer.
 std::string_view text(Reason reason);

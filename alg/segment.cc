@@ -55,12 +55,6 @@ std::optional<Located> locate_in_ipv6(wire::Bytes packet) {
                  *Address::from_bytes(packet.subspan(24, 16))};
 }
 
-/// The value and echo of a timestamp option, or nothing.
-struct Timestamps {
-  std::uint32_t value;
-  std::uint32_t echo;
-};
-
 std::optional<Timestamps> find_timestamps(wire::Bytes options) {
   std::size_t at = 0;
   while (at < options.size() && options[at] != option_end) {
@@ -100,6 +94,10 @@ std::optional<Segment> Segment::parse(wire::Bytes packet) {
   return Segment(packet.first(located->packet_bytes), tcp, tcp + header_bytes, tuple);
 }
 
+std::optional<Timestamps> Segment::timestamps() const {
+  return find_timestamps(options());
+}
+
 void PacketBuilder::begin_like(const Segment& model) {
   const auto headers = model.headers();
   std::copy(headers.begin(), headers.end(), buffer_.begin());
@@ -107,18 +105,19 @@ void PacketBuilder::begin_like(const Segment& model) {
   payload_begin_ = size_ = headers.size();
 }
 
-void PacketBuilder::begin_ack_to(const Segment& heard, Seq ack, std::uint16_t window) {
+void PacketBuilder::begin_bare(const Tuple& tuple, Seq seq, Seq ack, std::uint16_t window,
+                               const std::optional<Timestamps>& timestamps) {
   const wire::MutableBytes bytes{buffer_};
-  const auto& [source, destination] = heard.tuple();
-  const auto from = destination.address.bytes();
-  const auto to = source.address.bytes();
+  const auto from = tuple.source.address.bytes();
+  const auto to = tuple.destination.address.bytes();
   constexpr std::uint8_t hop_limit = 64;
+  constexpr std::size_t header_bytes_max = ipv6_header_bytes + 60;
+  std::fill_n(buffer_.begin(), header_bytes_max, std::uint8_t{0});
 
   std::size_t addresses_begin;
-  if (source.address.family() == Family::ipv4) {
+  if (tuple.source.address.family() == Family::ipv4) {
     tcp_begin_ = ipv4_header_bytes_min;
     addresses_begin = 12;
-    std::fill_n(buffer_.begin(), tcp_begin_, std::uint8_t{0});
     buffer_[0] = 0x45;
     wire::write16(bytes, 6, 0x4000);  // do not fragment
     buffer_[8] = hop_limit;
@@ -126,7 +125,6 @@ void PacketBuilder::begin_ack_to(const Segment& heard, Seq ack, std::uint16_t wi
   } else {
     tcp_begin_ = ipv6_header_bytes;
     addresses_begin = 8;
-    std::fill_n(buffer_.begin(), tcp_begin_, std::uint8_t{0});
     buffer_[0] = 0x60;
     buffer_[6] = protocol_tcp;
     buffer_[7] = hop_limit;
@@ -134,24 +132,22 @@ void PacketBuilder::begin_ack_to(const Segment& heard, Seq ack, std::uint16_t wi
   std::copy(from.begin(), from.end(), buffer_.data() + addresses_begin);
   std::copy(to.begin(), to.end(), buffer_.data() + addresses_begin + from.size());
 
-  const auto heard_timestamps = find_timestamps(heard.options());
-  const std::size_t option_bytes = heard_timestamps ? 2 + option_timestamps_bytes : 0;
+  const std::size_t option_bytes = timestamps ? 2 + option_timestamps_bytes : 0;
   payload_begin_ = size_ = tcp_begin_ + tcp_header_bytes_min + option_bytes;
-  std::fill_n(buffer_.data() + tcp_begin_, size_ - tcp_begin_, std::uint8_t{0});
-  wire::write16(bytes, tcp_begin_, destination.port.number);
-  wire::write16(bytes, tcp_begin_ + 2, source.port.number);
-  set_seq(heard.ack());
+  wire::write16(bytes, tcp_begin_, tuple.source.port.number);
+  wire::write16(bytes, tcp_begin_ + 2, tuple.destination.port.number);
+  set_seq(seq);
   set_ack(ack);
   buffer_[tcp_begin_ + 12] = static_cast<std::uint8_t>((size_ - tcp_begin_) / 4 << 4);
   buffer_[tcp_begin_ + 13] = Segment::ack_flag;
   wire::write16(bytes, tcp_begin_ + 14, window);
-  if (heard_timestamps) {
+  if (timestamps) {
     const std::size_t at = tcp_begin_ + tcp_header_bytes_min;
     buffer_[at] = buffer_[at + 1] = option_nop;
     buffer_[at + 2] = option_timestamps;
     buffer_[at + 3] = option_timestamps_bytes;
-    wire::write32(bytes, at + 4, heard_timestamps->echo);
-    wire::write32(bytes, at + 8, heard_timestamps->value);
+    wire::write32(bytes, at + 4, timestamps->value);
+    wire::write32(bytes, at + 8, timestamps->echo);
   }
 }
 

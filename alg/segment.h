@@ -11,6 +11,12 @@
 
 namespace ftpalg {
 
+/// The timestamps option (RFC 7323, section 3.2).
+struct Timestamps {
+  std::uint32_t value = 0;
+  std::uint32_t echo = 0;
+};
+
 /// Views the packet that it was parsed from, which must outlive it.
 class Segment {
  public:
@@ -40,6 +46,7 @@ class Segment {
   }
   wire::Bytes payload() const { return packet_.subspan(payload_begin_); }
   std::size_t tcp_begin() const { return tcp_begin_; }
+  std::optional<Timestamps> timestamps() const;
 
   /// The number of the first payload byte: a SYN takes one number before it.
   Seq payload_seq() const { return seq() + (has(syn_flag) ? 1 : 0); }
@@ -64,10 +71,10 @@ class PacketBuilder {
   /// Takes over the headers of `model`, with TCP options, and no payload.
   void begin_like(const Segment& model);
 
-  /// Headers for a bare acknowledgement that goes back to the sender of `heard` in the name of its
-  /// peer: `ack` is the next byte awaited, `window` as the peer last announced it (unscaled). A
-  /// timestamp option is answered as the peer would (RFC 7323, section 3.2).
-  void begin_ack_to(const Segment& heard, Seq ack, std::uint16_t window);
+  /// Headers of a segment of our own with the ACK flag, from `tuple.source` to `tuple.destination`.
+  /// `window` is unscaled.
+  void begin_bare(const Tuple& tuple, Seq seq, Seq ack, std::uint16_t window,
+                  const std::optional<Timestamps>& timestamps);
 
   /// False when the packet would pass packet_bytes_max; nothing is added then.
   bool append(wire::Bytes payload);
@@ -82,6 +89,8 @@ class PacketBuilder {
   wire::MutableBytes options() {
     return wire::MutableBytes{buffer_}.subspan(tcp_begin_ + 20, payload_begin_ - tcp_begin_ - 20);
   }
+
+  std::size_t header_bytes() const { return payload_begin_; }
 
   /// Writes lengths and checksums, and returns the packet.
   wire::Bytes finish();

@@ -42,8 +42,7 @@ class SeqMap {
 
   SeqMap() = default;
   /// For a direction that is already shifted by `base_shift` bytes, by edits that nobody remembers.
-  explicit SeqMap(std::int32_t base_shift)
-      : base_shift_(static_cast<std::uint32_t>(base_shift)) {}
+  explicit SeqMap(std::int32_t base_shift) : base_shift_(static_cast<std::uint32_t>(base_shift)) {}
 
   /// False while every edit that is remembered still waits for its acknowledgement.
   bool has_room() const { return size_ < edits_max || acknowledged_ > 0; }

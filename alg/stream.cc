@@ -9,7 +9,7 @@ void Stream::start(Seq first) {
   *this = Stream(line_bytes_max_);
   started_ = true;
   start_certain_ = true;
-  next_ = forwarded_ = acknowledged_ = line_begin_ = first;
+  next_ = forwarded_ = acknowledged_ = owed_end_ = line_begin_ = first;
 }
 
 void Stream::adopt(Seq first, const SequenceOffset& offset) {
@@ -75,10 +75,11 @@ void Stream::rewind(const Mark& mark) {
 void Stream::skip_to(Seq next) {
   next_ = next;
   forwarded_ = next;
+  if (kept_end() != next && !owes_bytes()) kept_.clear();
 }
 
 void Stream::resume_at(Seq next) {
-  next_ = forwarded_ = line_begin_ = next;
+  next_ = forwarded_ = acknowledged_ = owed_end_ = line_begin_ = next;
   start_certain_ = false;
   too_long_ = false;
   line_done_ = false;
@@ -93,10 +94,28 @@ std::optional<std::string_view> Stream::unfinished_line() const {
 }
 
 bool Stream::keep(Seq at, wire::Bytes bytes) {
-  if (kept_.empty()) kept_begin_ = at;
-  if (at != kept_end() || kept_.size() + bytes.size() > kept_bytes_max) return false;
+  const bool follows = !kept_.empty() && at == kept_end();
+  const bool fits = kept_.size() + bytes.size() <= kept_bytes_max;
+  if (!follows || !fits) {
+    if (owes_bytes() || bytes.size() > kept_bytes_max) return false;
+    kept_.clear();
+    kept_begin_ = at;
+  }
   kept_.insert(kept_.end(), bytes.begin(), bytes.end());
   return true;
+}
+
+wire::Bytes Stream::kept(Seq from, Seq to) const {
+  return wire::Bytes{kept_}.subspan(static_cast<std::size_t>(from - kept_begin_),
+                                    static_cast<std::size_t>(to - from));
+}
+
+bool Stream::repeats_faithfully(Seq at, wire::Bytes bytes) const {
+  const Seq from = std::max(at, kept_begin_);
+  const Seq to = std::min(at + static_cast<std::int64_t>(bytes.size()), kept_end());
+  if (from >= to) return true;
+  const wire::Bytes first = kept(from, to);
+  return std::equal(first.begin(), first.end(), bytes.begin() + (from - at));
 }
 
 void Stream::add_edit(const Edit& edit) {
@@ -110,7 +129,12 @@ void Stream::acknowledged(Seq position) {
   acknowledged_ = position;
   map_.acknowledged(position);
   std::erase_if(edits_, [&](const Edit& edit) { return edit.end() <= position; });
-  if (!holds_bytes() && position >= kept_end()) kept_.clear();
+  if (position >= kept_end()) {
+    kept_.clear();
+  } else if (position > kept_begin_) {
+    kept_.erase(kept_.begin(), kept_.begin() + (position - kept_begin_));
+    kept_begin_ = position;
+  }
   if (position >= offset_edit_end_) offset_unacknowledged_ = false;
 }
 

@@ -4,8 +4,11 @@
 //
 // A stream knows how far it has been read (`next`) and how far it has been sent on (`forwarded`).
 // The two differ while bytes are held: the start of a line that may have to be edited once it is
-// complete. Held bytes have been acknowledged to their sender in the receiver's name, so from then
-// on the stream is the only one that has them, until the receiver has acknowledged them too.
+// complete. Held bytes have been acknowledged to their sender in the receiver's name: the stream
+// owes them to the receiver from then on, because nobody else has them any more.
+//
+// What the receiver has not acknowledged is kept as it first came, so that it leaves the same when
+// it is sent again (protocol rule 31).
 //
 // All positions count in the sender's numbering.
 #pragma once
@@ -48,6 +51,10 @@ class Stream {
   Seq next() const { return next_; }
   Seq forwarded() const { return forwarded_; }
   bool holds_bytes() const { return forwarded_ < next_; }
+  /// The stream alone has bytes that the receiver has not acknowledged: [owed_begin(), owed_end()).
+  bool owes_bytes() const { return acknowledged_ < owed_end_; }
+  Seq owed_begin() const { return acknowledged_ > kept_begin_ ? acknowledged_ : kept_begin_; }
+  Seq owed_end() const { return owed_end_; }
 
   // Reading.
 
@@ -84,12 +91,21 @@ class Stream {
   /// All that was read is sent on, but for what follows `until`.
   void forward_until(Seq until) { forwarded_ = until; }
 
-  /// Keeps the bytes from `at` on; they follow what is kept already, if anything is. False when
-  /// they do not, or when kept_bytes_max would be passed; nothing changes then.
+  /// What was read but ends at or after `from` is held: it has been acknowledged to its sender.
+  void hold_from(Seq from) {
+    forwarded_ = from;
+    owed_end_ = next_;
+  }
+
+  /// Keeps the bytes from `at` on, the newest of the stream. Older ones make room, unless they are
+  /// owed: then nothing is kept, and the answer is false.
   bool keep(Seq at, wire::Bytes bytes);
-  wire::Bytes kept() const { return kept_; }
+  /// The kept bytes [from, to), which all are kept.
+  wire::Bytes kept(Seq from, Seq to) const;
   Seq kept_begin() const { return kept_begin_; }
   Seq kept_end() const { return kept_begin_ + static_cast<std::int64_t>(kept_.size()); }
+  /// Whether `bytes`, which begin at `at`, are what came first, as far as that is known.
+  bool repeats_faithfully(Seq at, wire::Bytes bytes) const;
 
   void add_edit(const Edit& edit);
   const std::vector<Edit>& edits() const { return edits_; }
@@ -133,9 +149,10 @@ class Stream {
   Seq line_begin_;
   std::string partial_;
 
+  Seq owed_end_;
   Seq kept_begin_;
-  std::vector<std::uint8_t> kept_;
-  std::vector<Edit> edits_;  ///< in stream order; those not yet acknowledged
+  std::vector<std::uint8_t> kept_;  ///< reaches up to next_, or is empty
+  std::vector<Edit> edits_;         ///< in stream order; those not yet acknowledged
   SeqMap map_;
 
   SequenceOffset offset_;

@@ -56,6 +56,13 @@ bool Address::is_link_local() const {
   return bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80;
 }
 
+bool Address::is_private() const {
+  if (is_loopback() || is_link_local()) return true;
+  if (family_ == Family::ipv6) return (bytes_[0] & 0xfe) == 0xfc;
+  return bytes_[0] == 10 || (bytes_[0] == 172 && (bytes_[1] & 0xf0) == 16) ||
+         (bytes_[0] == 192 && bytes_[1] == 168) || (bytes_[0] == 100 && (bytes_[1] & 0xc0) == 64);
+}
+
 bool Address::is_limited_broadcast() const {
   return family_ == Family::ipv4 && bytes_[0] == 255 && bytes_[1] == 255 && bytes_[2] == 255 &&
          bytes_[3] == 255;

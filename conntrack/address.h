@@ -44,6 +44,9 @@ class Address {
   bool is_loopback() const;
   bool is_multicast() const;
   bool is_link_local() const;
+  /// Not routed on the Internet: RFC 1918, RFC 6598 (shared), RFC 4193 (unique local), loopback,
+  /// link-local.
+  bool is_private() const;
   /// 255.255.255.255 only: a subnet's own broadcast address cannot be told from the address alone.
   bool is_limited_broadcast() const;
 

@@ -43,8 +43,8 @@ void MemoryExpectations::remove(const Expectation& expectation) {
   std::erase(expectations_, expectation);
 }
 
-InjectResult MemoryInjector::send(std::span<const std::uint8_t> packet) {
-  if (answer_ == InjectResult::sent) sent_.emplace_back(packet.begin(), packet.end());
+InjectResult MemoryInjector::send(std::span<const std::uint8_t> packet, InjectAs as) {
+  if (answer_ == InjectResult::sent) sent_.push_back({{packet.begin(), packet.end()}, as});
   return answer_;
 }
 

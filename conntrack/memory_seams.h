@@ -47,13 +47,18 @@ class MemoryExpectations final : public Expectations {
 /// Keeps every packet it was to send.
 class MemoryInjector final : public Injector {
  public:
-  InjectResult send(std::span<const std::uint8_t> packet) override;
+  struct Injected {
+    std::vector<std::uint8_t> packet;
+    InjectAs as;
+  };
+
+  InjectResult send(std::span<const std::uint8_t> packet, InjectAs as) override;
 
   void answer_with(InjectResult result) { answer_ = result; }
-  const std::vector<std::vector<std::uint8_t>>& sent() const { return sent_; }
+  const std::vector<Injected>& sent() const { return sent_; }
 
  private:
-  std::vector<std::vector<std::uint8_t>> sent_;
+  std::vector<Injected> sent_;
   InjectResult answer_ = InjectResult::sent;
 };
 

@@ -230,6 +230,7 @@ void Conversation::cross(Direction direction, const std::vector<std::uint8_t>& p
       leaving.assign(outcome.verdict.packet.begin(), outcome.verdict.packet.end());
     }
   }
+  if (watch_) watch_(direction, leaving.size());
   if (ways_.owner == OffsetOwner::kernel) shift_as_kernel(direction, leaving);
   deliver_injected();
   if (!losing_[static_cast<std::size_t>(direction)]) deliver(direction, std::move(leaving));
@@ -280,11 +281,25 @@ void Conversation::deliver(Direction direction, std::vector<std::uint8_t> packet
 }
 
 void Conversation::deliver_injected() {
-  for (; injected_delivered_ < injector_.sent().size(); ++injected_delivered_) {
-    const auto segment = *Segment::parse(injector_.sent()[injected_delivered_]);
+  while (injected_delivered_ < injector_.sent().size()) {
+    auto [packet, as] = injector_.sent()[injected_delivered_++];
+    const auto segment = *Segment::parse(packet);
+    if (as == InjectAs::tracked) {
+      const Direction direction =
+          segment.tuple() == master_.original ? Direction::original : Direction::reply;
+      if (ways_.owner == OffsetOwner::kernel) shift_as_kernel(direction, packet);
+      if (!losing_[static_cast<std::size_t>(direction)]) deliver(direction, std::move(packet));
+      continue;
+    }
     Peer& sender = segment.tuple().destination == master_.original.source ? peers_[0] : peers_[1];
     sender.acknowledged = std::max(sender.acknowledged, segment.ack());
   }
+}
+
+void Conversation::tick() {
+  const auto decisions = engine_.on_tick(now_);
+  decisions_.insert(decisions_.end(), decisions.begin(), decisions.end());
+  deliver_injected();
 }
 
 bool Conversation::everything_arrived() const {

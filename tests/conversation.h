@@ -9,6 +9,7 @@
 // and across sequence wrap.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -96,11 +97,17 @@ class Conversation {
   MemoryInjector& injector() { return injector_; }
   Peer& peer(Direction direction) { return peers_[static_cast<std::size_t>(direction)]; }
   const Master& master() const { return master_; }
-  void advance(Time time) { now_ += time; }
-  Time now() const { return now_; }
+  void advance(Time time) {
+    now_ += time;
+    tick();
+  }
   /// Segments of this end are lost on their way from the engine to the other end.
   void lose_after_engine(Direction direction, bool lose) {
     losing_[static_cast<std::size_t>(direction)] = lose;
+  }
+  /// Calls `watch` with the size of each packet that leaves the engine.
+  void watch_packets(std::function<void(Direction, std::size_t)> watch) {
+    watch_ = std::move(watch);
   }
   unsigned segments_dropped() const { return segments_dropped_; }
 
@@ -110,6 +117,7 @@ class Conversation {
   void cross(Direction direction, const std::vector<std::uint8_t>& packet);
   void deliver(Direction direction, std::vector<std::uint8_t> packet);
   void deliver_injected();
+  void tick();
   void acknowledge(Direction direction);
   void shift_as_kernel(Direction direction, std::vector<std::uint8_t>& packet) const;
 
@@ -124,6 +132,7 @@ class Conversation {
   std::vector<Decision> decisions_;
   std::size_t injected_delivered_ = 0;
   unsigned segments_dropped_ = 0;
+  std::function<void(Direction, std::size_t)> watch_;
   Time now_{};
 };
 

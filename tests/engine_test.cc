@@ -354,6 +354,138 @@ TEST_CASE("rule 31: the first copy wins for an edited line") {
   CHECK(conversation.server_received() == login_to_server + "PORT 203,0,113,100,195,80\r\n");
 }
 
+TEST_CASE("rule 31: the first copy wins for bytes that are not edited") {
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    Conversation conversation(client_behind_snat(), {.owner = owner});
+    conversation.log_in();
+    const std::size_t at = conversation.peer(Direction::original).sent.size();
+    conversation.lose_after_engine(Direction::original, true);
+    conversation.send_segment(Direction::original, "CWD harmless\r\n");
+    conversation.lose_after_engine(Direction::original, false);
+    conversation.send_again(Direction::original, at, 14, "DELE precious!");
+    CHECK(conversation.server_received() == login_to_server + "CWD harmless\r\n");
+    CHECK(conversation.everything_arrived());
+  }
+}
+
+TEST_CASE("rule 35: a full segment that would grow leaves in two") {
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    Conversation conversation(client_behind_snat(), {.owner = owner});
+    conversation.log_in();
+    const std::string first = "PORT 10,0,0,2,195,80\r\n";
+    const std::string rest = "X" + std::string(1400 - first.size() - 3, 'y') + "\r\n";
+    std::size_t largest = 0;
+    conversation.watch_packets(
+        [&](Direction, std::size_t bytes) { largest = std::max(largest, bytes); });
+    conversation.client(first + rest);
+    CHECK(conversation.server_received() ==
+          login_to_server + "PORT 203,0,113,100,195,80\r\n" + rest);
+    CHECK(largest == 1440);
+    CHECK(conversation.everything_arrived());
+  }
+}
+
+TEST_CASE("a half line is held for ten seconds, then leaves unedited") {
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    Conversation conversation(client_behind_snat(), {.owner = owner});
+    conversation.log_in();
+    conversation.client("PORT 10,0,");
+    CHECK(conversation.server_received() == login_to_server);
+    CHECK(conversation.everything_arrived());
+
+    conversation.advance(9s);
+    CHECK(conversation.server_received() == login_to_server);
+    const bool lost_first = GENERATE(false, true);
+    conversation.lose_after_engine(Direction::original, lost_first);
+    conversation.advance(1s);
+    conversation.lose_after_engine(Direction::original, false);
+    conversation.advance(1s);
+    CHECK(conversation.server_received() == login_to_server + "PORT 10,0,");
+
+    conversation.client("0,2,195,80\r\n");
+    CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80\r\n");
+    CHECK(conversation.expectations().all().empty());
+    CHECK(conversation.take_decisions().back().reason == Reason::start_has_left);
+    conversation.server("500 no\r\n");
+    conversation.client("PORT 10,0,0,2,195,81\r\n");
+    CHECK(conversation.server_received() ==
+          login_to_server + "PORT 10,0,0,2,195,80\r\nPORT 203,0,113,100,195,81\r\n");
+    CHECK(conversation.everything_arrived());
+  }
+}
+
+TEST_CASE("a held line that never ends is let go when it is too long for a line") {
+  Conversation conversation(client_behind_snat(), {.byte_by_byte = true});
+  conversation.log_in();
+  const std::string endless = "PORT " + std::string(600, '1');
+  conversation.client(endless);
+  CHECK(conversation.server_received() == login_to_server + endless);
+  CHECK(conversation.everything_arrived());
+}
+
+TEST_CASE("a held line leaves with the FIN that follows it") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.log_in();
+  conversation.client("PORT 10,0,");
+  conversation.send_segment(Direction::original, "0,2,195,80", Segment::fin_flag);
+  CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80");
+}
+
+TEST_CASE("an external address is advertised outside and shifted by the engine, without NAT") {
+  // The server's host behind a cloud's one-to-one mapping of 203.0.113.100.
+  const Master master = master_of(endpoint("198.51.100.7", 40000), endpoint("198.51.100.7", 40000),
+                                  endpoint("10.0.0.2", 21), endpoint("10.0.0.2", 21));
+  Policy policy;
+  policy.external_addresses = {{*Address::parse("10.0.0.2"), *Address::parse("203.0.113.100")}};
+  // Without NAT every packet passes the engine, whoever owns the offsets of other connections.
+  for (const std::uint32_t initial_seq : {1000U, 0xffffffe0U}) {
+    Conversation conversation(master, {.owner = OffsetOwner::engine, .initial_seq = initial_seq},
+                              policy);
+    conversation.log_in();
+    for (int transfer = 0; transfer < 3; ++transfer) {
+      conversation.client("PASV\r\n");
+      conversation.server("227 Entering Passive Mode (10,0,0,2,195,80)\r\n");
+    }
+    CHECK(conversation.client_received().ends_with(
+        "227 Entering Passive Mode (203,0,113,100,195,80)\r\n"));
+    REQUIRE(conversation.expectations().all().size() == 1);
+    CHECK(describe(conversation.expectations().all()[0]) ==
+          "198.51.100.7 -> 10.0.0.2:50000, 50000");
+    CHECK_FALSE(conversation.expectations().all()[0].follows_master);
+    CHECK(conversation.everything_arrived());
+  }
+}
+
+TEST_CASE("rule 25: a client on the inside network is not told the external address") {
+  const Master master = master_of(endpoint("10.0.0.9", 40000), endpoint("10.0.0.9", 40000),
+                                  endpoint("10.0.0.2", 21), endpoint("10.0.0.2", 21));
+  Policy policy;
+  policy.external_addresses = {{*Address::parse("10.0.0.2"), *Address::parse("203.0.113.100")}};
+  Conversation conversation(master, {}, policy);
+  conversation.log_in();
+  conversation.client("PASV\r\n");
+  conversation.server("227 Entering Passive Mode (10,0,0,2,195,80)\r\n");
+  CHECK(
+      conversation.client_received().ends_with("227 Entering Passive Mode (10,0,0,2,195,80)\r\n"));
+}
+
+TEST_CASE("payload on a SYN passes and does not reach the kernel's seams") {
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Policy policy;
+  policy.login_required = false;
+  Engine engine(policy, {masters, expectations, injector});
+  const Master master = client_behind_snat();
+  for (const char* payload : {"P", "PORT 10,0,0,2,195,80\r\n"}) {
+    const auto outcome =
+        engine.on_packet(make_packet(master.original, {1000}, {}, Segment::syn_flag, payload), 0s);
+    CHECK(outcome.verdict.action == Verdict::Action::accept);
+  }
+  CHECK(injector.sent().empty());
+  CHECK(expectations.all().empty());
+}
+
 TEST_CASE("bytes that the gateway never saw do not stop the session") {
   Conversation conversation(client_behind_snat(), {});
   conversation.log_in();

@@ -133,7 +133,7 @@ int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink,
       return EXIT_FAILURE;
     }
     if (now() >= next_tick) {
-      engine.on_tick(now());
+      for (const Decision& decision : engine.on_tick(now())) log(decision, ctnetlink);
       next_tick = now() + std::chrono::milliseconds{tick_milliseconds};
     }
   }
@@ -164,7 +164,7 @@ int run(const RunOptions& options) {
   const EndSignals end_signals;
   auto ctnetlink = Ctnetlink::open();
   if (!ctnetlink) return failed(ctnetlink.error());
-  auto injector = RawInjector::open(ruleset->injected_mark);
+  auto injector = RawInjector::open(ruleset->injected_mark, ruleset->injected_mark + 1);
   if (!injector) return failed(injector.error());
   auto queue = PacketQueue::open(ruleset->queue);
   if (!queue) return failed(queue.error());

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -15,42 +16,41 @@ namespace ftpalg {
 namespace {
 
 /// A raw socket that takes whole packets, headers included (raw(7)), or -1 with errno.
-int open_marked(int family, std::uint32_t mark) {
-  const int socket_descriptor =
-      socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
-  if (socket_descriptor < 0) return -1;
-  if (setsockopt(socket_descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0) {
-    return socket_descriptor;
-  }
-  const int error = errno;
-  close(socket_descriptor);
-  errno = error;
-  return -1;
+int open_raw(int family) {
+  return socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+}
+
+/// Whether packets on `raw_socket` may be marked, else errno says why not.
+bool may_mark(int raw_socket, std::uint32_t mark) {
+  return setsockopt(raw_socket, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0;
 }
 
 }  // namespace
 
-tl::expected<RawInjector, std::string> RawInjector::open(std::uint32_t mark) {
-  const int ipv4_socket = open_marked(AF_INET, mark);
-  if (ipv4_socket < 0) {
+tl::expected<RawInjector, std::string> RawInjector::open(std::uint32_t untracked_mark,
+                                                         std::uint32_t tracked_mark) {
+  RawInjector injector(open_raw(AF_INET), open_raw(AF_INET6), untracked_mark, tracked_mark);
+  if (injector.ipv4_socket_ < 0 || !may_mark(injector.ipv4_socket_, untracked_mark)) {
     return tl::unexpected(
-        fmt::format("cannot open a marked raw socket: {}; run as root, or grant CAP_NET_RAW and "
-                    "CAP_NET_ADMIN",
+        fmt::format("cannot open a raw socket for marked packets: {}; run as root, or grant "
+                    "CAP_NET_RAW and CAP_NET_ADMIN",
                     std::strerror(errno)));
   }
-  return RawInjector(ipv4_socket, open_marked(AF_INET6, mark));
+  return injector;
 }
 
 RawInjector::RawInjector(RawInjector&& other) noexcept
     : ipv4_socket_(std::exchange(other.ipv4_socket_, -1)),
-      ipv6_socket_(std::exchange(other.ipv6_socket_, -1)) {}
+      ipv6_socket_(std::exchange(other.ipv6_socket_, -1)),
+      untracked_mark_(other.untracked_mark_),
+      tracked_mark_(other.tracked_mark_) {}
 
 RawInjector::~RawInjector() {
   if (ipv4_socket_ >= 0) close(ipv4_socket_);
   if (ipv6_socket_ >= 0) close(ipv6_socket_);
 }
 
-InjectResult RawInjector::send(std::span<const std::uint8_t> packet) {
+InjectResult RawInjector::send(std::span<const std::uint8_t> packet, InjectAs as) {
   sockaddr_storage destination{};
   socklen_t destination_bytes;
   int socket_descriptor;
@@ -68,8 +68,23 @@ InjectResult RawInjector::send(std::span<const std::uint8_t> packet) {
     socket_descriptor = ipv6_socket_;
   }
   if (socket_descriptor < 0) return InjectResult::unsupported;
-  const ssize_t sent = sendto(socket_descriptor, packet.data(), packet.size(), 0,
-                              reinterpret_cast<const sockaddr*>(&destination), destination_bytes);
+  // The mark goes with the packet (SO_MARK as a control message, since Linux 4.19).
+  const std::uint32_t mark = as == InjectAs::untracked ? untracked_mark_ : tracked_mark_;
+  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof mark)> control{};
+  iovec bytes{const_cast<std::uint8_t*>(packet.data()), packet.size()};
+  msghdr message{};
+  message.msg_name = &destination;
+  message.msg_namelen = destination_bytes;
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SO_MARK;
+  header->cmsg_len = CMSG_LEN(sizeof mark);
+  std::memcpy(CMSG_DATA(header), &mark, sizeof mark);
+  const ssize_t sent = sendmsg(socket_descriptor, &message, 0);
   return sent == static_cast<ssize_t>(packet.size()) ? InjectResult::sent : InjectResult::failed;
 }
 
