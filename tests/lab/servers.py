@@ -4,6 +4,7 @@
 import ftplib
 import os
 import pathlib
+import pwd
 import re
 import sys
 
@@ -163,12 +164,15 @@ DelayEngine off
 class PureFtpd(Unpacked):
     package = "pure-ftpd"
     user, password = "lab", "lab"
+    # 'lab' by crypt(3), SHA-256, 1000 rounds: what pure-pw would write takes seconds at each login.
+    PASSWORD_HASH = "$5$rounds=1000$ftpalg$4z4uDJCWYydnD7vAFHVm2V4glhDXq4aYdTim1GEr/bD"
 
     def command(self, lab):
         passwords, database = lab.directory / "pure-ftpd.passwd", lab.directory / "pure-ftpd.pdb"
-        pure_pw = self.unpacked("usr/bin/pure-pw")
-        self.namespace.run(str(pure_pw), "useradd", self.user, "-f", str(passwords), "-m", "-F", str(database),
-                           "-u", "nobody", "-d", str(self.directory), text=f"{self.password}\n{self.password}\n")
+        nobody = pwd.getpwnam("nobody")
+        passwords.write_text(f"{self.user}:{self.PASSWORD_HASH}:{nobody.pw_uid}:{nobody.pw_gid}::{self.directory}/./"
+                             "::::::::::::\n")
+        self.namespace.run(str(self.unpacked("usr/bin/pure-pw")), "mkdb", str(database), "-f", str(passwords))
         return (self.unpacked("usr/sbin/pure-ftpd"), "--login", f"puredb:{database}",
                 "--bind", f"{self.address},{self.port}",
                 "--noanonymous", "--minuid", 1, "--chrooteveryone", "--dontresolve", "--nochmod")
