@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gateway's rules come and go without a trace, in each format: firewall_rules.py CASE nft|iptables|iptables-legacy"""
+"""The gateway's rules come and go without a trace, in each format: firewall_rules.py CASE FORMAT"""
 
 import sys
 

@@ -37,7 +37,8 @@ def kernel_helper():
     """The kernel's own ftp helper on the same traffic."""
     with Lab() as lab:
         router = _ready_router(lab)
-        router.run("iptables", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "21", "-j", "CT", "--helper", "ftp")
+        router.run("iptables", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "21",
+                   "-j", "CT", "--helper", "ftp")
         _expect_found_and_mended(router, "helper")
 
 

@@ -23,9 +23,11 @@ def require_everything():
     try:
         import pyftpdlib  # noqa: F401
     except ImportError:
-        raise Failure(f"{sys.executable} has no pyftpdlib; run tests/setup, and the test with /usr/bin/python3") from None
+        raise Failure(f"{sys.executable} has no pyftpdlib; run tests/setup, "
+                      "and the test with /usr/bin/python3") from None
     if not os.access(gateway.PROGRAM, os.X_OK):
-        raise Failure(f"FTPALG={gateway.PROGRAM!r} is no program; build ftpalg and set FTPALG to its path, as ctest does")
+        raise Failure(f"FTPALG={gateway.PROGRAM!r} is no program; "
+                      "build ftpalg and set FTPALG to its path, as ctest does")
 
 
 def main(test, *arguments):
