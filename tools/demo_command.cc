@@ -349,7 +349,7 @@ tl::expected<void, std::string> demonstrate(Interruption& interruption) {
   gateway->take_output();
 
   std::optional<ConntrackEvents> events;
-  const auto listening = scene->router.run([&]() -> tl::expected<void, std::string> {
+  auto listening = scene->router.run([&]() -> tl::expected<void, std::string> {
     auto opened = ConntrackEvents::open();
     if (!opened) return tl::unexpected(opened.error());
     events.emplace(std::move(*opened));
