@@ -11,10 +11,11 @@ namespace {
 /// How many public ports are tried before an announcement is given up.
 constexpr std::uint32_t port_tries_max = 128;
 
-/// A sender that sends the same bytes again this often, and no earlier ones in between, has
-/// everything earlier acknowledged: its retransmission timer always sends the oldest (RFC 6298,
-/// section 5.4); one copy more may be a tail loss probe (RFC 8985), which sends the newest.
-constexpr unsigned copies_that_prove_acknowledgement = 3;
+/// A sender whose timer sends the same bytes this often, and no earlier ones in between, has
+/// everything earlier acknowledged: the timer always sends the oldest (RFC 6298, section 5.4).
+/// Needed where pure acknowledgements are not seen; it is no proof, since earlier bytes may have
+/// been lost in front of the gateway each time.
+constexpr unsigned copies_that_suggest_acknowledgement = 4;
 
 /// How often bytes that only the gateway has are sent again, and how long it waits for their
 /// acknowledgement. Pure acknowledgements are not queued, so it may wait in vain.
@@ -71,16 +72,19 @@ constexpr std::size_t index(Direction direction) {
   return static_cast<std::size_t>(direction);
 }
 
-/// How many payload bytes may leave in the place of `segment`. It came through the sender's path at
-/// its size; every path takes the least that its family asks of a link or a host (RFC 791,
-/// section 3.1; RFC 8200, section 5).
+/// What every path takes: the least that its family asks of a host or a link (RFC 791, section 3.1;
+/// RFC 8200, section 5).
+std::size_t safe_packet_bytes(const Tuple& tuple) {
+  constexpr std::size_t ipv4_packet_bytes = 576;
+  constexpr std::size_t ipv6_packet_bytes = 1280;
+  return tuple.source.address.family() == Family::ipv4 ? ipv4_packet_bytes : ipv6_packet_bytes;
+}
+
+/// How many payload bytes may leave in the place of `segment`: its sender's path took it as it
+/// came.
 std::size_t payload_room(const Segment& segment) {
-  constexpr std::size_t ipv4_packet_bytes_safe = 576;
-  constexpr std::size_t ipv6_packet_bytes_safe = 1280;
-  const std::size_t safe = segment.tuple().source.address.family() == Family::ipv4
-                               ? ipv4_packet_bytes_safe
-                               : ipv6_packet_bytes_safe;
-  return std::max(segment.packet().size(), safe) - segment.headers().size();
+  return std::max(segment.packet().size(), safe_packet_bytes(segment.tuple())) -
+         segment.headers().size();
 }
 
 /// The last end up to `to` for which the bytes from `from` on, with their edits, fit into `room`.
@@ -172,6 +176,10 @@ std::optional<ConnectionTable::Found> Engine::on_new_master(const Segment& segme
     connection.stream(Direction::original).start(segment.ack());
     connections_.set_master(connection, *master);
   } else {
+    // One that was under way is taken up where it speaks; an end, or an echo of one, is nothing to
+    // take up.
+    const bool ends = segment.has(Segment::fin_flag) || segment.has(Segment::rst_flag);
+    if (segment.payload().empty() || ends) return std::nullopt;
     Connection& connection = admit(master->original);
     connection.session = Session::adopted();
     connections_.set_master(connection, *master);
@@ -269,7 +277,9 @@ Engine::Extent Engine::on_missing_bytes(Passage& passage) {
   const Seq begin = passage.segment.payload_seq();
   const Seq end = passage.segment.payload_end();
   if (passage.connection.session.is_parsed()) {
-    if (stream.count_drop(begin) < copies_that_prove_acknowledgement) {
+    const bool may_pass_unseen = !passage.connection.shifts_itself;
+    if (!may_pass_unseen ||
+        stream.count_drop(begin, passage.now) < copies_that_suggest_acknowledgement) {
       decide(passage, Action::wait, Reason::bytes_missing, {});
       return {begin, end, true};
     }
@@ -332,8 +342,12 @@ bool Engine::must_wait(Passage& passage, const Line& line) {
     return false;
   }
   if (!has_shape_of_announcement(passage.direction, line.text)) return false;
-  if (stream.count_drop(line.begin) < copies_that_prove_acknowledgement) return true;
+  if (stream.count_drop(line.begin, passage.now) < copies_that_suggest_acknowledgement) return true;
+  // Should the guess be wrong, the kernel tells the sender that a few bytes have arrived which have
+  // not: then it is for the stream to send them.
   stream.take_offset_as_acknowledged();
+  stream.owe_kept();
+  hold_deadlines_.push_back({passage.now + owed_repeat_time, connection.original, 0});
   return false;
 }
 
@@ -684,15 +698,20 @@ bool Engine::pay_owed(Connection& connection, Direction direction) {
   auto timestamps = own.timestamps;
   if (timestamps && peer.timestamps) timestamps->echo = peer.timestamps->value;
 
-  const Seq leaves_as = stream.map().forward(stream.owed_begin());
   const Seq acknowledges = connection.shifts_itself
                                ? connection.stream(opposite(direction)).map().backward(own.ack)
                                : own.ack;
-  builder_.begin_bare(tuple,
-                      connection.shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as),
-                      acknowledges, own.window, timestamps);
-  append_range(stream, nullptr, stream.owed_begin(), stream.owed_end());
-  seams_.injector.send(builder_.finish(), InjectAs::tracked);
+  for (Seq from = stream.owed_begin(); from < stream.owed_end();) {
+    const Seq leaves_as = stream.map().forward(from);
+    builder_.begin_bare(
+        tuple, connection.shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as),
+        acknowledges, own.window, timestamps);
+    const std::size_t room = safe_packet_bytes(tuple) - builder_.header_bytes();
+    const Seq to = fitting_end(stream, from, stream.owed_end(), room);
+    append_range(stream, nullptr, from, to);
+    seams_.injector.send(builder_.finish(), InjectAs::tracked);
+    from = to;
+  }
   return true;
 }
 

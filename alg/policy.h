@@ -7,13 +7,10 @@
 
 #include "alg/host_port.h"
 #include "alg/reason.h"
+#include "alg/time.h"
 #include "conntrack/master.h"
 
 namespace ftpalg {
-
-/// A point in time, counted from any fixed one. The engine has no clock: its driver says what time
-/// it is.
-using Time = std::chrono::nanoseconds;
 
 struct PortRange {
   Port first;

@@ -79,7 +79,8 @@ void Stream::skip_to(Seq next) {
 }
 
 void Stream::resume_at(Seq next) {
-  next_ = forwarded_ = acknowledged_ = owed_end_ = line_begin_ = next;
+  next_ = forwarded_ = line_begin_ = next;
+  owed_end_ = acknowledged_;
   start_certain_ = false;
   too_long_ = false;
   line_done_ = false;
@@ -149,9 +150,14 @@ Seq Stream::before_kernel_shift(Seq shifted) const {
   return if_before <= Seq{offset_.position} ? if_before : shifted + -std::int64_t{offset_.after};
 }
 
-unsigned Stream::count_drop(Seq at) {
-  if (drops_ == 0 || at != drop_at_) drops_ = 0;
-  drop_at_ = at;
+unsigned Stream::count_drop(Seq at, Time now) {
+  if (drops_ == 0 || at != drop_at_) {
+    drop_at_ = at;
+    drops_ = 0;
+  } else if (now - drop_time_ < timer_spacing_min) {
+    return drops_;
+  }
+  drop_time_ = now;
   return ++drops_;
 }
 

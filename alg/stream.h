@@ -21,6 +21,7 @@
 #include "alg/edit.h"
 #include "alg/segment.h"
 #include "alg/seq_map.h"
+#include "alg/time.h"
 #include "conntrack/master.h"
 
 namespace ftpalg {
@@ -55,6 +56,8 @@ class Stream {
   bool owes_bytes() const { return acknowledged_ < owed_end_; }
   Seq owed_begin() const { return acknowledged_ > kept_begin_ ? acknowledged_ : kept_begin_; }
   Seq owed_end() const { return owed_end_; }
+  /// From now on all that is kept is owed.
+  void owe_kept() { owed_end_ = kept_end(); }
 
   // Reading.
 
@@ -129,9 +132,14 @@ class Stream {
 
   // Segments that were dropped, to come again.
 
-  /// Counts that the bytes at `at` were dropped; returns how often that has happened with no
-  /// earlier byte sent again in between.
-  unsigned count_drop(Seq at);
+  /// Copies of a segment that come closer together than this may be a tail loss probe, a repair
+  /// after SACK, or a duplicate of the network's; those further apart come from the sender's
+  /// retransmission timer.
+  static constexpr Time timer_spacing_min = std::chrono::seconds{1};
+
+  /// Counts that the bytes at `at` were dropped. Returns how often they came by the sender's timer,
+  /// with no earlier byte sent again in between.
+  unsigned count_drop(Seq at, Time now);
   void forget_drops() { drops_ = 0; }
 
  private:
@@ -159,6 +167,7 @@ class Stream {
   Seq offset_edit_end_;
 
   Seq drop_at_;
+  Time drop_time_{};
   unsigned drops_ = 0;
 };
 

@@ -187,6 +187,7 @@ void Conversation::run_timer(Direction direction, int times) {
   for (int time = 0; time < times && sender.acknowledged < sender.sent_until; ++time) {
     const auto from = static_cast<std::size_t>(std::max(0, sender.acknowledged - sender.first));
     if (from >= sender.sent.size()) return;
+    advance(std::chrono::seconds{1});
     send_again(direction, from, std::min(segment_bytes_max, sender.sent.size() - from));
   }
 }
