@@ -24,7 +24,10 @@ class WatchedExpectations final : public Expectations {
   void consume(const Expectation& expectation) { live_.remove(expectation); }
   /// The public port that was last granted for what was announced as `real_port`, or 0.
   std::uint16_t granted(std::uint16_t real_port) const;
-  std::size_t grants() const { return grants_.size(); }
+  /// What was announced as `real_port` got an expectation, and nothing else has since.
+  bool is_latest(std::uint16_t real_port) const {
+    return !grants_.empty() && grants_.back().real_port == real_port;
+  }
   void fail(bool fails) { fails_ = fails; }
 
  private:

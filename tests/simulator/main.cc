@@ -71,6 +71,7 @@ struct Totals {
     sum.lines.opened += result.lines.opened;
     sum.lines.superseded += result.lines.superseded;
     sum.lines.excused += result.lines.excused;
+    sum.lines.held_too_long += result.lines.held_too_long;
     sum.gateway.queued += result.gateway.queued;
     sum.gateway.edits += result.gateway.edits;
     sum.gateway.waits += result.gateway.waits;
@@ -104,9 +105,9 @@ struct Totals {
                sum.gateway.queued, sum.gateway.edits, sum.gateway.waits, sum.gateway.bytes_missing,
                sum.gateway.holds, sum.gateway.payments);
     fmt::print("lines: {} delivered, {} rewritten, {} opened, {} superseded; {} not edited in {} "
-               "sessions with failing seams\n",
+               "sessions with failing seams, {} held too long\n",
                sum.lines.lines, sum.lines.rewritten, sum.lines.opened, sum.lines.superseded,
-               sum.lines.excused, excused_sessions);
+               sum.lines.excused, excused_sessions, sum.lines.held_too_long);
   }
 };
 

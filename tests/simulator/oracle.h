@@ -2,11 +2,12 @@
 // The judge: compares what arrives with what an ideal rewriting proxy would deliver.
 //
 // Every byte of a line must be the ideal one. A line with an announcement that is to be opened must
-// find, when it arrives, exactly one expectation: its own, or that of a later announcement, which
-// the kernel has put in its place (kernel-facts 7).
+// find, when it arrives, exactly one expectation, its own; unless a later announcement has come by
+// before it arrived, whose expectation the kernel has put in its place (kernel-facts 7).
 //
-// An edit may legally be missing in one case only: the session's seams were told to fail. Then the
-// line must arrive as it was sent. Such lines are counted.
+// An edit may legally be missing in two cases: the session's seams were told to fail, or the engine
+// said that it has held the line's start for as long as the policy allows. Then the line must
+// arrive as it was sent. Such lines are counted.
 #pragma once
 
 #include <string>
@@ -28,6 +29,11 @@ class Oracle {
 
   /// `received` is all that one end has got so far. True when that is what it should be.
   bool check(Direction direction, std::string_view received, Random& random);
+  /// The engine has let go of `start`, the start of a line of `direction`, without its rest.
+  void note_hold_expired(Direction direction, std::string start) {
+    expired_.push_back({direction, std::move(start)});
+  }
+
   /// Nothing more will come. With `complete` everything that was to be sent was sent.
   bool check_end(std::string_view server_received, std::string_view client_received,
                  std::string_view server_expected_tail, bool complete);
@@ -41,6 +47,7 @@ class Oracle {
     std::uint64_t opened = 0;
     std::uint64_t superseded = 0;  ///< announced, but a later announcement had taken its place
     std::uint64_t excused = 0;     ///< not edited because a seam was told to fail
+    std::uint64_t held_too_long = 0;  ///< not edited because the rest did not come in time
   };
   const Figures& figures() const { return figures_; }
 
@@ -54,6 +61,11 @@ class Oracle {
   const std::vector<Line>& script_lines(Direction direction) const {
     return direction == Direction::original ? script_.commands : script_.replies;
   }
+  struct Expired {
+    Direction direction;
+    std::string start;
+  };
+  bool is_excused(Direction direction, std::string_view text);
   bool check_line(Direction direction, std::size_t index, std::string_view text, Random& random);
   bool check_expectation(const Line& line, std::uint16_t public_port, Random& random);
   bool find(std::string finding) {
@@ -66,6 +78,7 @@ class Oracle {
   bool seams_fail_;
   Gateway& gateway_;
   std::array<Side, 2> sides_{};
+  std::vector<Expired> expired_;
   std::string finding_;
   Figures figures_;
 };

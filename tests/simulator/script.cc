@@ -310,8 +310,9 @@ class Author {
     for (std::uint32_t i = 0; i < commands; ++i) {
       switch (random_.below(5)) {
         case 0:
-          // With active_needs_quiet only the first of a batch is opened.
-          announce_active(!script_.active_needs_quiet || i == 0);
+          announce_active(true);
+          // With active_needs_quiet it depends on whether what came before is answered already.
+          script_.commands.back().may_stay = script_.active_needs_quiet && i > 0;
           reply("200 Command successful.\r\n");
           may_refuse = false;
           break;

@@ -21,6 +21,8 @@ struct Line {
   std::string text;
   /// With an announcement that an ideal gateway opens:
   bool opens = false;
+  /// Whether it opens depends on what else was under way when it came by: either is right.
+  bool may_stay = false;
   Format format = Format::port;
   std::uint16_t port = 0;     ///< announced; no other line of the session has the same
   std::size_t begin = 0;      ///< text[begin, end) is the host-port

@@ -25,7 +25,7 @@ enum Place : std::uint8_t {
   gateway_to_client,
 };
 
-Habits choose_habits(Random& random) {
+Habits choose_habits(Random& random, const Script& script) {
   constexpr std::array<std::uint32_t, 8> initial_seqs{0,          1,          0x40000000, 0x7fffff00,
                                                       0x80000000, 0xffffff80, 0xfffffff0, 0xffffffff};
   constexpr std::array<std::uint16_t, 5> sizes{1460, 1460, 536, 100, 48};
@@ -41,7 +41,10 @@ Habits choose_habits(Random& random) {
   habits.delays_acks = random.chance(500);
   habits.probes_tail = random.chance(400);
   habits.coalesces = random.chance(500);
-  habits.keeps_alive = random.chance(200);
+  // Who lost the other's reset learns of it only by asking.
+  const bool aborts =
+      script.ending == Ending::client_aborts || script.ending == Ending::server_aborts;
+  habits.keeps_alive = random.chance(200) || aborts;
   habits.keepalive_has_byte = random.chance(500);
   habits.window_probe_has_byte = random.chance(500);
   habits.stops_reading = random.chance(150);
@@ -75,7 +78,7 @@ class Simulation final : private Gateway::Exits {
         agenda_(workspace.agenda),
         pool_(workspace.pool),
         script_(make_script(random_)),
-        habits_{choose_habits(random_), choose_habits(random_)},
+        habits_{choose_habits(random_, script_), choose_habits(random_, script_)},
         weather_(choose_weather(random_)),
         policy_(choose_policy()),
         seams_fail_(random_.chance(40)),
@@ -142,6 +145,10 @@ class Simulation final : private Gateway::Exits {
     Policy policy;
     policy.offset_owner = random_.chance(600) ? OffsetOwner::kernel : OffsetOwner::engine;
     policy.active_needs_quiet = script_.active_needs_quiet;
+    // Most sessions may take as long as their network needs.
+    policy.hold_time_max = random_.chance(850)   ? Time{60s}
+                           : random_.chance(500) ? Time{10s}
+                                                 : Time{2s};
     if (random_.chance(200)) {
       const auto first = static_cast<std::uint16_t>(random_.between(1024, 9000));
       policy.data_ports =
@@ -211,6 +218,9 @@ class Simulation final : private Gateway::Exits {
   }
 
   void report(const Decision& decision) override {
+    if (decision.reason == Reason::held_too_long) {
+      oracle_.note_hold_expired(decision.direction, decision.before);
+    }
     if (!setting_.traces) return;
     constexpr std::array actions{"forward", "rewrite", "wait"};
     fmt::print("{:>10.3f} ms   engine: {} '{}' -> '{}': {}\n", milliseconds(),
@@ -364,7 +374,7 @@ class Simulation final : private Gateway::Exits {
       find("a reset that nobody sent");
       return;
     }
-    gateway_.tick(now_ + 40s);
+    gateway_.tick(now_ + policy_.session_linger + 1s);
     if (!oracle_.check_end(endpoints_[1].received(), endpoints_[0].received(), script_.client_tail,
                            !aborted || script_.ending == Ending::server_aborts)) {
       find(oracle_.finding());
