@@ -251,7 +251,13 @@ Engine::Extent Engine::read(Passage& passage) {
 
   const Seq begin = segment.payload_seq();
   const Seq end = segment.payload_end();
-  if (begin == end) return {begin, end};
+  if (begin == end) {
+    // Nothing can complete a line behind its FIN: what is held leaves with it.
+    if (!segment.has(Segment::fin_flag) || begin != stream.next()) return {begin, end};
+    const Seq from = stream.owes_bytes() ? stream.owed_begin() : begin;
+    stream.forward_until(begin);
+    return {from, end};
+  }
   if (begin > stream.next()) return on_missing_bytes(passage);
 
   const bool repeats = begin < stream.next();
@@ -609,23 +615,21 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
     return {};
   }
 
-  const bool brings_payload = !segment.payload().empty();
-  if (!brings_payload && !shifts_itself) return {};
+  if (is_whole && segment.payload().empty() && !shifts_itself) return {};
   Seq from = extent.from;
-  Seq to = extent.to;
-  Seq leaves_as = stream.map().forward(from);
-  if (brings_payload && stream.was_edited()) {
+  bool is_all_acknowledged = false;
+  if (from < extent.to && stream.was_edited()) {
     // What the receiver has acknowledged is not sent again: the kernel's single correction may be
-    // wrong for it. When nothing is left, the sender must have lost the acknowledgement: one old
-    // number makes the receiver repeat it.
-    from = std::max(from, std::min(stream.acknowledged(), to));
-    leaves_as = stream.map().forward(from);
-    const bool all_acknowledged = from == to && to <= stream.acknowledged();
-    if (all_acknowledged && !segment.has(Segment::fin_flag)) leaves_as = leaves_as + -1;
+    // wrong for it.
+    from = std::max(from, std::min(stream.acknowledged(), extent.to));
+    is_all_acknowledged = from == extent.to;
   }
+  Seq leaves_as = stream.map().forward(from);
+  // The sender must have lost the acknowledgement: one old number makes the receiver repeat it.
+  if (is_all_acknowledged && !segment.has(Segment::fin_flag)) leaves_as = leaves_as + -1;
 
   builder_.begin_like(segment);
-  to = fitting_end(stream, from, to, payload_room(segment));
+  const Seq to = fitting_end(stream, from, extent.to, payload_room(segment));
   append_range(stream, &segment, from, to);
   if (to < segment.payload_end()) builder_.clear_flag(Segment::fin_flag);
   if (segment.has(Segment::syn_flag)) leaves_as = leaves_as + -1;

@@ -424,11 +424,26 @@ TEST_CASE("a held line that never ends is let go when it is too long for a line"
 }
 
 TEST_CASE("a held line leaves with the FIN that follows it") {
-  Conversation conversation(client_behind_snat(), {});
-  conversation.log_in();
-  conversation.client("PORT 10,0,");
-  conversation.send_segment(Direction::original, "0,2,195,80", Segment::fin_flag);
-  CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80");
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    Conversation conversation(client_behind_snat(), {.owner = owner});
+    conversation.log_in();
+    conversation.client("PORT 10,0,");
+    SECTION("with the rest") {
+      conversation.send_segment(Direction::original, "0,2,195,80", Segment::fin_flag);
+      CHECK(conversation.server_received() == login_to_server + "PORT 10,0,0,2,195,80");
+    }
+    SECTION("alone") {
+      conversation.close(Direction::original);
+      CHECK(conversation.server_received() == login_to_server + "PORT 10,0,");
+    }
+    SECTION("alone, and lost: the gateway sends again what only it has") {
+      conversation.lose_after_engine(Direction::original, true);
+      conversation.close(Direction::original);
+      conversation.lose_after_engine(Direction::original, false);
+      conversation.advance(10s);
+      CHECK(conversation.server_received() == login_to_server + "PORT 10,0,");
+    }
+  }
 }
 
 TEST_CASE("an external address is advertised outside and shifted by the engine, without NAT") {
