@@ -81,6 +81,7 @@ struct Totals {
     sum.endpoints.segments += result.endpoints.segments;
     sum.endpoints.repetitions += result.endpoints.repetitions;
     sum.endpoints.differing_copies += result.endpoints.differing_copies;
+    sum.endpoints.senseless_sack += result.endpoints.senseless_sack;
     sum.endpoints.above_mss += result.endpoints.above_mss;
     sum.links.packets += result.links.packets;
     sum.links.lost += result.links.lost;
@@ -97,7 +98,7 @@ struct Totals {
                sum.links.packets, sum.links.lost, sum.links.repeated, sum.links.reordered,
                sum.links.cut, sum.links.joined);
     fmt::print("endpoints: {} segments, {} of them repetitions; received {} old bytes that differ, "
-               "{} segments above the MSS\n",
+               "{} segments above the MSS, {} senseless SACK blocks of the kernel's\n",
                sum.endpoints.segments, sum.endpoints.repetitions, sum.endpoints.differing_copies,
                sum.endpoints.above_mss);
     fmt::print("engine: {} packets, {} edits, {} waits, {} drops for missing bytes, {} held "

@@ -89,8 +89,8 @@ class Simulation final : private Gateway::Exits {
                Link{server_to_gateway, weather_, random_.next(), agenda_, pool_},
                Link{gateway_to_client, weather_, random_.next(), agenda_, pool_}},
         outlets_{Entry{*this, client_to_gateway}, Entry{*this, server_to_gateway}},
-        endpoints_{TcpEndpoint{script_.master.original, habits_[0], random_.next(), outlets_[0]},
-                   TcpEndpoint{script_.master.reply, habits_[1], random_.next(), outlets_[1]}} {
+        endpoints_{TcpEndpoint{script_.master.original, with_policy(habits_[0]), random_.next(), outlets_[0]},
+                   TcpEndpoint{script_.master.reply, with_policy(habits_[1]), random_.next(), outlets_[1]}} {
     agenda_.clear();
     pool_.give_back_all();
     if (seams_fail_) choose_failures();
@@ -140,6 +140,11 @@ class Simulation final : private Gateway::Exits {
     std::size_t next = 0;
     bool is_planned = false;
   };
+
+  const Habits& with_policy(Habits& habits) const {
+    habits.forgives_sack = policy_.offset_owner == OffsetOwner::kernel;
+    return habits;
+  }
 
   Policy choose_policy() {
     Policy policy;
@@ -420,6 +425,7 @@ class Simulation final : private Gateway::Exits {
       result.endpoints.segments += endpoint.figures().segments;
       result.endpoints.repetitions += endpoint.figures().repetitions;
       result.endpoints.differing_copies += endpoint.figures().differing_copies;
+      result.endpoints.senseless_sack += endpoint.figures().senseless_sack;
       result.endpoints.above_mss += endpoint.figures().above_mss;
     }
     for (const Link& link : links_) {

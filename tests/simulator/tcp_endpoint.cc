@@ -425,6 +425,10 @@ void TcpEndpoint::on_sack(const Segment& segment) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::int32_t begin = blocks[i].left - base();
     const std::int32_t end = blocks[i].right - base();
+    if (begin >= end && habits_.forgives_sack) {
+      ++figures_.senseless_sack;
+      continue;
+    }
     if (begin >= end || end > sent_max_) {
       return blame(fmt::format("SACK block {}-{} for bytes that were not sent: {}", begin, end,
                                sent_max_));

@@ -22,6 +22,9 @@ struct Habits {
   std::uint16_t mss = 1460;        ///< announced
   std::uint16_t window = 64000;    ///< bytes taken in at most while the application does not read
   bool sack = false;
+  /// The kernel shifts both ends of a SACK block on their own, so that one within an edit that grew
+  /// may come out empty or reversed. Real stacks pass over such a block.
+  bool forgives_sack = false;
   bool timestamps = false;
   bool nagle = true;
   bool delays_acks = false;
@@ -76,6 +79,7 @@ class TcpEndpoint {
     std::uint64_t segments = 0;
     std::uint64_t repetitions = 0;
     std::uint64_t differing_copies = 0;  ///< an old byte came again as another: harmless, not nice
+    std::uint64_t senseless_sack = 0;    ///< blocks that end before they begin
     std::uint64_t above_mss = 0;         ///< received with more payload than was announced
   };
   const Figures& figures() const { return figures_; }
