@@ -7,6 +7,7 @@ It prints 'ready' when it listens, and 'announced VERB ARGUMENT' for every PORT,
 
 import argparse
 import ipaddress
+import os
 import socket
 
 from pyftpdlib.authorizers import DummyAuthorizer
@@ -72,7 +73,8 @@ class Handler(FTPHandler):
 
 
 def announced(verb, argument):
-    print("announced", verb, argument, flush=True)
+    """Says it in one write, which the other sessions' processes cannot come between."""
+    os.write(1, f"announced {verb} {argument}\n".encode())
 
 
 def long_host_port(host, port):

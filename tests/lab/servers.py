@@ -81,7 +81,7 @@ class Pyftpdlib(Server):
 
     def announced(self):
         """The (verb, argument) of every PORT, EPRT and LPRT that reached the server."""
-        return re.findall(r"^announced (\w+) (\S+)$", self.process.log(), re.MULTILINE)
+        return re.findall(r"announced (\w+) (\S+)\n", self.process.log())
 
 
 class Unpacked(Server):
