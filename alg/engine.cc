@@ -252,8 +252,12 @@ Engine::Extent Engine::read(Passage& passage) {
   const Seq begin = segment.payload_seq();
   const Seq end = segment.payload_end();
   if (begin == end) {
+    if (begin != stream.next()) return {begin, end};
+    // A reset must stand where the receiver is (RFC 5961, section 3.2): what is held will never
+    // reach it.
+    if (segment.has(Segment::rst_flag)) return {stream.forwarded(), stream.forwarded()};
     // Nothing can complete a line behind its FIN: what is held leaves with it.
-    if (!segment.has(Segment::fin_flag) || begin != stream.next()) return {begin, end};
+    if (!segment.has(Segment::fin_flag)) return {begin, end};
     const Seq from = stream.owes_bytes() ? stream.owed_begin() : begin;
     stream.forward_until(begin);
     return {from, end};
@@ -304,6 +308,8 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
   const bool is_kept =
       (session.is_parsed() || stream.owes_bytes()) && stream.keep(stream.next(), fresh);
 
+  stream.set_line_waits(false);
+
   while (session.is_parsed() && !fresh.empty()) {
     if (begins_tls(passage, fresh)) {
       note_meaning(passage, {}, session.turn_opaque());
@@ -314,8 +320,10 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
     if (!line) break;
     if (must_wait(passage, *line)) {
       decide(passage, Action::wait, Reason::edit_waits, line->text);
+      const Seq line_begin = line->begin;
       stream.rewind(mark);
-      stream.forward_until(std::max(passage.unsent, stream.next()));
+      stream.set_line_waits(true);
+      stream.forward_until(std::max(passage.unsent, line_begin));
       return stream.forwarded();
     }
     on_line(passage, *line);
@@ -689,6 +697,8 @@ void Engine::shift_acknowledgement(const Passage& passage) {
 bool Engine::pay_owed(Connection& connection, Direction direction) {
   Stream& stream = connection.stream(direction);
   if (!stream.owes_bytes()) return false;
+  // The rest has come, and waits for an acknowledgement.
+  if (stream.holds_bytes() && stream.line_waits()) return true;
   if (stream.holds_bytes()) {
     stream.forward_until(stream.next());
     decide(connection, direction, Action::forward, Reason::held_too_long,
@@ -740,7 +750,13 @@ std::span<const Decision> Engine::on_tick(Time now) {
   while (!end_deadlines_.empty() && end_deadlines_.front().at <= now) {
     const auto found = connections_.find(end_deadlines_.front().original);
     end_deadlines_.pop_front();
-    if (found && found->connection.ended) forget(found->connection);
+    if (!found || !found->connection.ended) continue;
+    const Time at = found->connection.last_seen + policy_.session_linger;
+    if (at <= now) {
+      forget(found->connection);
+    } else {
+      end_deadlines_.push_back({at, found->connection.original, 0});
+    }
   }
   while (connections_.oldest() != nullptr &&
          connections_.oldest()->last_seen + policy_.session_idle_max <= now) {

@@ -141,6 +141,9 @@ class Stream {
   /// with no earlier byte sent again in between.
   unsigned count_drop(Seq at, Time now);
   void forget_drops() { drops_ = 0; }
+  /// A line was complete, and its end dropped: it is read once that comes again.
+  bool line_waits() const { return line_waits_; }
+  void set_line_waits(bool waits) { line_waits_ = waits; }
 
  private:
   std::size_t line_bytes_max_;
@@ -169,6 +172,7 @@ class Stream {
   Seq drop_at_;
   Time drop_time_{};
   unsigned drops_ = 0;
+  bool line_waits_ = false;
 };
 
 }  // namespace ftpalg
