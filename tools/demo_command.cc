@@ -260,8 +260,10 @@ tl::expected<void, std::string> show_transfer(Mode mode, const Tools& tools, con
   if (const auto alive = gateway.still_runs(); !alive) return tl::unexpected(alive.error());
   const std::string log = gateway.take_output();
   if (result->exit_status != 0) {
-    return tl::unexpected(fmt::format("the {} transfer failed: {}; the gateway said:\n{}",
-                                      words.name, result->last_word(), log));
+    return tl::unexpected(
+        fmt::format("the {} transfer failed: curl ended with exit status {} and said '{}'; the "
+                    "gateway said:\n{}",
+                    words.name, result->exit_status, result->last_word(), log));
   }
   const auto rewrite = find_rewrite(log);
   if (!rewrite) {
