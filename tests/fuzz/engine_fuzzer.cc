@@ -169,13 +169,15 @@ class Play final : private Injector {
         say(session, direction, input_.text(input_.byte() % 64));
         return;
       case 6: {  // a long text
-        const std::string text(input_.number16() % 3000, static_cast<char>(input_.byte()));
+        const std::size_t length = input_.number16() % 3000;
+        const std::string text(length, static_cast<char>(input_.byte()));
         say(session, direction, text);
         return;
       }
       case 7: {  // something old again, with this content
         const Seq from = end.next + -std::int64_t{input_.byte()};
-        packet(session, direction, from, Segment::ack_flag, input_.text(input_.byte()));
+        const std::size_t length = input_.byte();
+        packet(session, direction, from, Segment::ack_flag, input_.text(length));
         return;
       }
       case 8: {  // something too early
@@ -191,10 +193,12 @@ class Play final : private Injector {
                phrase.substr(cut));
         return;
       }
-      case 10:  // any flags
-        packet(session, direction, end.next + static_cast<std::int8_t>(input_.byte()),
-               input_.byte(), input_.text(input_.byte() % 16));
+      case 10: {  // any flags
+        const Seq from = end.next + static_cast<std::int8_t>(input_.byte());
+        const std::uint8_t flags = input_.byte();
+        packet(session, direction, from, flags, input_.text(input_.byte() % 16));
         return;
+      }
       case 11:  // an acknowledgement that says anything
         ack_shift_ = static_cast<std::int8_t>(input_.byte());
         say(session, direction, {});

@@ -69,7 +69,8 @@ void read_in_pieces(Input& input) {
         require(rest.empty(), "all is read when there is no line");
         break;
       }
-      if (!went_back && chosen(8) == 0) {
+      // The engine goes back over fit lines only; of one that was too long the start is forgotten.
+      if (line->fit && !went_back && chosen(8) == 0) {
         stream.rewind(mark);
         rest = before;
         went_back = true;
