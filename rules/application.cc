@@ -124,7 +124,7 @@ tl::expected<bool, std::string> remove_iptables(Format format) {
     found = true;
     const auto written = write_iptables(format, family, iptables_replace_text(*listing, {}));
     if (!written) return tl::make_unexpected(written.error());
-    if (format == Format::iptables) delete_empty_tables(family);
+    if (format == Format::iptables) delete_empty_chains(family);
   }
   return found;
 }

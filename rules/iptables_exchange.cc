@@ -77,10 +77,16 @@ bool has_legacy_tables(Family family) {
   return static_cast<bool>(names >> name);
 }
 
-// The chains of an nft table that has nothing but empty base chains with policy accept, named as
-// iptables names those that our jumps stand in. Nothing when there is anything else in it.
-std::optional<std::vector<std::string>> only_empty_chains(std::string_view listing) {
-  std::vector<std::string> chains;
+struct EmptyChains {
+  std::vector<std::string> names;
+  bool are_all = true;  ///< the table holds nothing else
+};
+
+// The empty base chains with policy accept of an nft table, named as iptables names those that our
+// jumps stand in.
+EmptyChains empty_chains(std::string_view listing) {
+  EmptyChains empty;
+  std::string chain;  // the one being read, as long as it may count
   while (!listing.empty()) {
     const std::size_t end = std::min(listing.find('\n'), listing.size());
     std::string_view line = listing.substr(0, end);
@@ -89,14 +95,16 @@ std::optional<std::vector<std::string>> only_empty_chains(std::string_view listi
 
     if (line == "chain PREROUTING {" || line == "chain OUTPUT {") {
       line.remove_prefix(6);
-      chains.emplace_back(line.substr(0, line.find(' ')));
-    } else if (!line.empty() && line != "}" && !line.starts_with("table ") &&
-               !line.starts_with('#') &&
+      chain = line.substr(0, line.find(' '));
+    } else if (line == "}") {
+      if (!chain.empty()) empty.names.push_back(std::exchange(chain, {}));
+    } else if (!line.empty() && !line.starts_with("table ") && !line.starts_with('#') &&
                !(line.starts_with("type ") && line.ends_with("policy accept;"))) {
-      return std::nullopt;
+      chain.clear();
+      empty.are_all = false;
     }
   }
-  return chains;
+  return empty;
 }
 
 }  // namespace
@@ -140,21 +148,21 @@ bool legacy_tables_hold_rules() {
   });
 }
 
-void delete_empty_tables(Family family) {
+void delete_empty_chains(Family family) {
   const std::string_view nft_family = family == Family::ipv4 ? "ip" : "ip6";
   for (const std::string_view table : {"raw", "mangle"}) {
     const auto listing = run_nft(fmt::format("list table {} {}", nft_family, table));
     if (!listing) continue;
-    const auto chains = only_empty_chains(*listing);
-    if (!chains) continue;
+    const EmptyChains empty = empty_chains(*listing);
     // The chains go by name, and the kernel refuses that, and with it the whole transaction, when
     // somebody has put a rule into one of them since.
     std::string commands;
-    for (const std::string& chain : *chains) {
+    for (const std::string& chain : empty.names) {
       commands += fmt::format("delete chain {} {} {}\n", nft_family, table, chain);
     }
-    commands += fmt::format("delete table {} {}\n", nft_family, table);
-    // To fail here is no failure: an empty table does nothing.
+    if (empty.are_all) commands += fmt::format("delete table {} {}\n", nft_family, table);
+    if (commands.empty()) continue;
+    // To fail here is no failure: an empty chain does nothing.
     static_cast<void>(run_nft(commands));
   }
 }

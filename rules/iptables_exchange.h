@@ -30,6 +30,6 @@ bool legacy_tables_hold_rules();
 
 /// Deletes the nf_tables tables raw and mangle where nothing is left in them: iptables-nft makes
 /// them when the first rule comes and leaves them behind when the last one goes.
-void delete_empty_tables(Family family);
+void delete_empty_chains(Family family);
 
 }  // namespace ftpalg::rules

@@ -20,7 +20,7 @@ constexpr std::array hooked_chains{std::string_view{"PREROUTING"}, std::string_v
 
 std::vector<std::string> carrier_rules(const Ruleset& ruleset) {
   std::vector<std::string> rules{
-      fmt::format("-m mark --mark 0x{:x} -j CT --notrack", ruleset.injected_mark),
+      fmt::format("-m mark --mark 0x{:x} -j CT --notrack", ruleset.untracked_mark),
       "-i lo -j RETURN",
       "-o lo -j RETURN",
   };
@@ -32,13 +32,20 @@ std::vector<std::string> carrier_rules(const Ruleset& ruleset) {
 }
 
 std::vector<std::string> queue_rules(const Ruleset& ruleset, Family family) {
-  std::vector<std::string> rules{"-i lo -j RETURN", "-o lo -j RETURN"};
-  const std::string filter = bytecode(more_than_acknowledgement(family));
+  std::vector<std::string> rules{
+      fmt::format("-m mark --mark 0x{:x} -j RETURN", ruleset.unqueued_mark),
+      "-i lo -j RETURN",
+      "-o lo -j RETURN",
+  };
+  const std::string filter =
+      ruleset.queue_acknowledgements
+          ? std::string{}
+          : fmt::format("-m bpf --bytecode \"{}\" ", bytecode(more_than_acknowledgement(family)));
   // One rule a port: --ctorigdstport takes one port or a range. The cheap test stands first, so
   // that the filter runs for control connections alone.
   for (const auto port : ruleset.control_ports) {
     rules.push_back(
-        fmt::format("-p tcp -m conntrack --ctorigdstport {} -m bpf --bytecode \"{}\" "
+        fmt::format("-p tcp -m conntrack --ctorigdstport {} {}"
                     "-j NFQUEUE --queue-num {} --queue-bypass",
                     port, filter, ruleset.queue));
   }

@@ -22,21 +22,13 @@ constexpr std::array sysctl_names{
     std::string_view{"net.netfilter.nf_conntrack_count"},
     std::string_view{"net.netfilter.nf_conntrack_expect_max"},
     std::string_view{"net.netfilter.nf_conntrack_max"},
+    std::string_view{"net.netfilter.nf_conntrack_tcp_be_liberal"},
     std::string_view{"net.netfilter.nf_conntrack_tcp_timeout_established"},
 };
 
 std::string text_of(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::optional<long> read_sysctl(std::string_view name) {
-  std::string path{name};
-  std::ranges::replace(path, '.', '/');
-  std::ifstream file("/proc/sys/" + path);
-  long value = 0;
-  if (!(file >> value)) return std::nullopt;
-  return value;
 }
 
 std::optional<QueueOwner> queue_owner(std::uint16_t queue) {
@@ -49,6 +41,15 @@ std::optional<QueueOwner> queue_owner(std::uint16_t queue) {
 }
 
 }  // namespace
+
+std::optional<long> read_sysctl(std::string_view name) {
+  std::string path{name};
+  std::ranges::replace(path, '.', '/');
+  std::ifstream file("/proc/sys/" + path);
+  long value = 0;
+  if (!(file >> value)) return std::nullopt;
+  return value;
+}
 
 std::optional<std::uint32_t> queue_owner_port(std::string_view proc_text, std::uint16_t queue) {
   // Its columns: queue number, port id, packets waiting, copy mode, ...

@@ -12,6 +12,9 @@ namespace ftpalg::rules {
 /// Everything but the trials, which are somebody else's to make.
 Machine look_at_this_machine(const Ruleset& ruleset, std::optional<Format> format);
 
+/// The value of a sysctl that is one number; nothing when there is none of that name.
+std::optional<long> read_sysctl(std::string_view name);
+
 /// Who listens on `queue`, by the text of /proc/net/netfilter/nfnetlink_queue. Pure.
 std::optional<std::uint32_t> queue_owner_port(std::string_view proc_text, std::uint16_t queue);
 

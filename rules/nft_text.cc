@@ -63,7 +63,7 @@ std::string nft_apply_text(const Ruleset& ruleset, IpVersions versions) {
       "    type filter hook output priority raw; policy accept;\n"
       "    meta mark 0x{:08x} notrack\n"
       "  }}\n",
-      ruleset.injected_mark);
+      ruleset.untracked_mark);
 
   // Priority mangle is after conntrack and before NAT. The carrier comes first in the chain: a
   // queued packet goes on behind it, and confirmed connections take no helper any more.
@@ -73,6 +73,9 @@ std::string nft_apply_text(const Ruleset& ruleset, IpVersions versions) {
         "    type filter hook {0} priority mangle; policy accept;\n"
         "    {1} \"lo\" return\n",
         hook, hook == "output" ? "oif" : "iif");
+    if (hook == "output") {
+      text += fmt::format("    meta mark 0x{:08x} return\n", ruleset.unqueued_mark);
+    }
     text += carrier_rule("ipv4", ports);
     if (both) text += carrier_rule("ipv6", ports);
     // One rule a port: nft 1.0.6 lists a set of these as "[invalid type]", and could not read its
@@ -85,7 +88,7 @@ std::string nft_apply_text(const Ruleset& ruleset, IpVersions versions) {
 
   const std::string queue = fmt::format("queue flags bypass to {}", ruleset.queue);
   text += fmt::format("  chain control {{\n    tcp flags fin,syn,rst {}\n", queue);
-  text += acknowledgement_rules(versions);
+  if (!ruleset.queue_acknowledgements) text += acknowledgement_rules(versions);
   text += fmt::format("    {}\n  }}\n}}\n", queue);
   return text;
 }

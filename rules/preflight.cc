@@ -129,13 +129,20 @@ void check_rules(const Machine& machine, std::vector<Finding>& findings) {
                                  "modprobe nft_queue, to use nft"));
 }
 
-void check_sysctls(const Machine& machine, std::vector<Finding>& findings) {
+void check_sysctls(const Ruleset& ruleset, const Machine& machine, std::vector<Finding>& findings) {
   const auto report = [&](std::string_view name, Severity severity, std::string detail,
                           std::string mend) {
     findings.push_back(wrong(std::string{name}, severity, std::move(detail), std::move(mend)));
   };
   const std::size_t before = findings.size();
 
+  // Where the gateway shifts sequence numbers itself, conntrack does not know of it.
+  constexpr std::string_view liberal = "net.netfilter.nf_conntrack_tcp_be_liberal";
+  if (ruleset.queue_acknowledgements && sysctl(machine, liberal).value_or(1) == 0) {
+    report(liberal, Severity::needed,
+           "is 0, and conntrack would take control connections with an external address for broken",
+           fmt::format("sysctl -w {}=1", liberal));
+  }
   constexpr std::string_view expect_max = "net.netfilter.nf_conntrack_expect_max";
   if (const auto value = sysctl(machine, expect_max); value && *value < expectations_min) {
     report(expect_max, Severity::warning,
@@ -180,7 +187,7 @@ std::vector<Finding> preflight(const Ruleset& ruleset, const Machine& machine) {
   check_queue_owner(ruleset, machine, findings);
   check_forwarding(machine, findings);
   check_rules(machine, findings);
-  check_sysctls(machine, findings);
+  check_sysctls(ruleset, machine, findings);
   return findings;
 }
 

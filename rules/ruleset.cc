@@ -53,8 +53,8 @@ tl::expected<Ruleset, std::string> validated(Ruleset ruleset) {
         "carrier 'ftp' is the kernel's own FTP helper, which would rewrite the same lines a second "
         "time; choose one that is inert on FTP, as in --carrier sane");
   }
-  if (ruleset.injected_mark == 0) {
-    return wrong("the mark of injected packets is 0, which every unmarked packet bears too");
+  if (ruleset.untracked_mark == 0 || ruleset.unqueued_mark == 0) {
+    return wrong("a mark of injected packets is 0, which every unmarked packet bears too");
   }
   return ruleset;
 }

@@ -6,7 +6,8 @@
 //   takes expectations only for connections that have one;
 // - queue: every packet of a control connection, both directions, goes to NFQUEUE, except pure
 //   acknowledgements, which have nothing to read. Without a listener the queue is bypassed;
-// - injected: packets that the gateway sends itself bear a mark and are not tracked.
+// - injected: packets that the gateway sends itself bear a mark: one kind is not tracked, the other
+//   not queued again.
 // Traffic over the loopback interface is left alone.
 #pragma once
 
@@ -28,8 +29,13 @@ inline constexpr std::string_view queue_chain = "FTPALG-QUEUE";
 struct Ruleset {
   std::vector<std::uint16_t> control_ports{21};  ///< as clients dial them, before NAT
   std::uint16_t queue = 21;
-  std::string carrier = "sane";              ///< conntrack helper that is inert on FTP
-  std::uint32_t injected_mark = 0x66747000;  ///< all 32 bits must match
+  std::string carrier = "sane";  ///< conntrack helper that is inert on FTP
+  // Marks of the gateway's own packets; all 32 bits must match.
+  std::uint32_t untracked_mark = 0x66747000;
+  std::uint32_t unqueued_mark = 0x66747001;
+  /// Pure acknowledgements are queued too: the gateway shifts their numbers where the kernel does
+  /// not, which is so for connections without NAT.
+  bool queue_acknowledgements = false;
 
   bool operator==(const Ruleset&) const = default;
 };

@@ -79,7 +79,7 @@ TEST_CASE("a ruleset is validated", "[rules]") {
     CHECK_FALSE(validated(ruleset).has_value());
   }
   Ruleset unmarked;
-  unmarked.injected_mark = 0;
+  unmarked.untracked_mark = 0;
   CHECK_FALSE(validated(unmarked).has_value());
 }
 
@@ -119,6 +119,7 @@ table inet ftpalg {
   chain output {
     type filter hook output priority mangle; policy accept;
     oif "lo" return
+    meta mark 0x66747001 return
     meta nfproto ipv4 ct state new tcp dport { 21 } ct helper set "carrier_ipv4"
     meta nfproto ipv6 ct state new tcp dport { 21 } ct helper set "carrier_ipv6"
     meta l4proto tcp ct original proto-dst 21 jump control
@@ -179,6 +180,7 @@ TEST_CASE("iptables text for one port", "[rules]") {
 COMMIT
 *mangle
 :FTPALG-QUEUE - [0:0]
+-A FTPALG-QUEUE -m mark --mark 0x66747001 -j RETURN
 -A FTPALG-QUEUE -i lo -j RETURN
 -A FTPALG-QUEUE -o lo -j RETURN
 -A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 21 -m bpf --bytecode "12,177 0 0 0,80 0 0 13,69 8 0 7,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,40 0 0 2,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 21 --queue-bypass
@@ -204,6 +206,7 @@ TEST_CASE("iptables text for three ports", "[rules]") {
 COMMIT
 *mangle
 :FTPALG-QUEUE - [0:0]
+-A FTPALG-QUEUE -m mark --mark 0x66747001 -j RETURN
 -A FTPALG-QUEUE -i lo -j RETURN
 -A FTPALG-QUEUE -o lo -j RETURN
 -A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 21 -m bpf --bytecode "12,48 0 0 6,21 0 9 6,48 0 0 53,69 7 0 7,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 7 --queue-bypass

@@ -22,6 +22,7 @@
 #include "conntrack/netlink/packet_queue.h"
 #include "conntrack/netlink/raw_injector.h"
 #include "rules/application.h"
+#include "rules/machine.h"
 #include "tools/commands.h"
 #include "tools/decision_text.h"
 #include "tools/gateway_options.h"
@@ -148,6 +149,7 @@ int run(const RunOptions& options) {
   const auto ruleset = options.gateway.ruleset();
   if (!ruleset) return failed(ruleset.error());
   Policy policy;
+  policy.external_addresses = *options.gateway.external();
   if (!options.data_ports.empty()) {
     policy.data_ports = parse_port_range(options.data_ports);
     if (!policy.data_ports) {
@@ -157,6 +159,13 @@ int run(const RunOptions& options) {
                       options.data_ports));
     }
   }
+  constexpr std::string_view liberal = "net.netfilter.nf_conntrack_tcp_be_liberal";
+  if (ruleset->queue_acknowledgements && rules::read_sysctl(liberal).value_or(1) == 0) {
+    return failed(
+        fmt::format("{0} is 0, and conntrack would take control connections with an "
+                    "external address for broken; set it: sysctl -w {0}=1",
+                    liberal));
+  }
   spdlog::set_default_logger(spdlog::stderr_logger_st("ftpalg"));
   spdlog::set_pattern("%^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
@@ -164,7 +173,7 @@ int run(const RunOptions& options) {
   const EndSignals end_signals;
   auto ctnetlink = Ctnetlink::open();
   if (!ctnetlink) return failed(ctnetlink.error());
-  auto injector = RawInjector::open(ruleset->injected_mark, ruleset->injected_mark + 1);
+  auto injector = RawInjector::open(ruleset->untracked_mark, ruleset->unqueued_mark);
   if (!injector) return failed(injector.error());
   auto queue = PacketQueue::open(ruleset->queue);
   if (!queue) return failed(queue.error());
