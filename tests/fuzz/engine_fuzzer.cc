@@ -46,7 +46,8 @@ constexpr std::array<std::string_view, 24> phrases{
     "AUTH TLS\r\n",
     "EPSV ALL\r\n",
     "REIN\r\n",
-    "\xff\xf4\xff\xf2" "ABOR\r\n",
+    "\xff\xf4\xff\xf2"
+    "ABOR\r\n",
     "211-\r\n",
 };
 
@@ -58,7 +59,8 @@ Master master_of(std::size_t session, bool nated) {
   const auto port = static_cast<std::uint16_t>(40000 + session);
   Master master;
   master.original = {at("10.0.0.2", port), nated ? at("9.9.9.9", 21) : at("192.168.100.200", 21)};
-  master.reply = {at("192.168.100.200", 21), nated ? at("203.0.113.100", port) : at("10.0.0.2", port)};
+  master.reply = {at("192.168.100.200", 21),
+                  nated ? at("203.0.113.100", port) : at("10.0.0.2", port)};
   master.has_carrier = true;
   return master;
 }
@@ -92,8 +94,7 @@ struct End {
 
 class Play final : private Injector {
  public:
-  explicit Play(Input& input)
-      : input_(input), engine_(policy(), {masters_, expectations_, *this}) {
+  explicit Play(Input& input) : input_(input), engine_(policy(), {masters_, expectations_, *this}) {
     const std::uint8_t setup = input_.byte();
     for (std::size_t session = 0; session < sessions; ++session) {
       known_[session] = master_of(session, (setup & 1) == 0);
@@ -129,8 +130,8 @@ class Play final : private Injector {
 
   void begin(std::size_t session) {
     packet(session, Direction::original, ends_[session][0].next, Segment::syn_flag, {});
-    packet(session, Direction::reply, ends_[session][1].next,
-           Segment::syn_flag | Segment::ack_flag, {});
+    packet(session, Direction::reply, ends_[session][1].next, Segment::syn_flag | Segment::ack_flag,
+           {});
   }
 
   void log_in(std::size_t session) {
@@ -182,7 +183,8 @@ class Play final : private Injector {
       }
       case 8: {  // something too early
         const Seq from = end.next + std::int64_t{input_.byte()};
-        packet(session, direction, from, Segment::ack_flag, phrases[input_.byte() % phrases.size()]);
+        packet(session, direction, from, Segment::ack_flag,
+               phrases[input_.byte() % phrases.size()]);
         return;
       }
       case 9: {  // a phrase that was sent before, once more, or its end only

@@ -48,9 +48,8 @@ void read_in_pieces(Input& input) {
   stream.start(first);
   std::size_t found = 0;
   for (std::size_t at = 0; at < all.size();) {
-    const std::size_t length =
-        std::min<std::size_t>(1 + chosen(static_cast<std::uint32_t>(piece_bytes_max)),
-                              all.size() - at);
+    const std::size_t length = std::min<std::size_t>(
+        1 + chosen(static_cast<std::uint32_t>(piece_bytes_max)), all.size() - at);
     // A copy of its own size: reading past it is found.
     const std::vector<std::uint8_t> piece(all.begin() + static_cast<std::ptrdiff_t>(at),
                                           all.begin() + static_cast<std::ptrdiff_t>(at + length));

@@ -19,7 +19,8 @@ inline Segment require_valid(wire::Bytes packet) {
     require(wire::checksum_finish(wire::checksum_add(0, header)) == 0, "IPv4 checksum");
   }
   constexpr std::uint8_t protocol_tcp = 6;
-  std::uint64_t sum = wire::checksum_add(0, is_ipv4 ? packet.subspan(12, 8) : packet.subspan(8, 32));
+  std::uint64_t sum =
+      wire::checksum_add(0, is_ipv4 ? packet.subspan(12, 8) : packet.subspan(8, 32));
   sum += protocol_tcp;
   sum += tcp.size();
   require(wire::checksum_finish(wire::checksum_add(sum, tcp)) == 0, "TCP checksum");

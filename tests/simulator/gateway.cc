@@ -46,9 +46,8 @@ ExpectationResult WatchedExpectations::add(const Expectation& expectation) {
 }
 
 std::uint16_t WatchedExpectations::granted(std::uint16_t real_port) const {
-  const auto found = std::find_if(grants_.rbegin(), grants_.rend(), [&](const Grant& grant) {
-    return grant.real_port == real_port;
-  });
+  const auto found = std::find_if(grants_.rbegin(), grants_.rend(),
+                                  [&](const Grant& grant) { return grant.real_port == real_port; });
   return found == grants_.rend() ? std::uint16_t{0} : found->public_port;
 }
 

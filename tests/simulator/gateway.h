@@ -68,7 +68,7 @@ class Gateway {
     std::uint64_t edits = 0;
     std::uint64_t waits = 0;
     std::uint64_t bytes_missing = 0;
-    std::uint64_t holds = 0;    ///< acknowledgements injected for bytes that are held
+    std::uint64_t holds = 0;     ///< acknowledgements injected for bytes that are held
     std::uint64_t payments = 0;  ///< held bytes injected on their own
   };
   const Figures& figures() const { return figures_; }

@@ -21,8 +21,8 @@ void Link::send(wire::Bytes packet, Time now) {
   }
   const auto segment = Segment::parse(packet);
   const std::size_t payload_bytes = segment ? segment->payload().size() : 0;
-  const bool can_cut = payload_bytes >= 2 &&
-                       (segment->flags() & ~(plain_flags | Segment::fin_flag)) == 0;
+  const bool can_cut =
+      payload_bytes >= 2 && (segment->flags() & ~(plain_flags | Segment::fin_flag)) == 0;
   if (!can_cut || !random_.chance(weather_.cuts)) {
     send_whole(packet, now);
     return;

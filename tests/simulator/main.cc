@@ -97,18 +97,21 @@ struct Totals {
     fmt::print("network: {} packets, {} lost, {} repeated, {} reordered, {} cut, {} joined\n",
                sum.links.packets, sum.links.lost, sum.links.repeated, sum.links.reordered,
                sum.links.cut, sum.links.joined);
-    fmt::print("endpoints: {} segments, {} of them repetitions; received {} old bytes that differ, "
-               "{} segments above the MSS, {} senseless SACK blocks of the kernel's\n",
-               sum.endpoints.segments, sum.endpoints.repetitions, sum.endpoints.differing_copies,
-               sum.endpoints.above_mss);
-    fmt::print("engine: {} packets, {} edits, {} waits, {} drops for missing bytes, {} held "
-               "pieces acknowledged, {} sent on by the engine\n",
-               sum.gateway.queued, sum.gateway.edits, sum.gateway.waits, sum.gateway.bytes_missing,
-               sum.gateway.holds, sum.gateway.payments);
-    fmt::print("lines: {} delivered, {} rewritten, {} opened, {} superseded; {} not edited in {} "
-               "sessions with failing seams, {} held too long\n",
-               sum.lines.lines, sum.lines.rewritten, sum.lines.opened, sum.lines.superseded,
-               sum.lines.excused, excused_sessions, sum.lines.held_too_long);
+    fmt::print(
+        "endpoints: {} segments, {} of them repetitions; received {} old bytes that differ, "
+        "{} segments above the MSS, {} senseless SACK blocks of the kernel's\n",
+        sum.endpoints.segments, sum.endpoints.repetitions, sum.endpoints.differing_copies,
+        sum.endpoints.above_mss, sum.endpoints.senseless_sack);
+    fmt::print(
+        "engine: {} packets, {} edits, {} waits, {} drops for missing bytes, {} held "
+        "pieces acknowledged, {} sent on by the engine\n",
+        sum.gateway.queued, sum.gateway.edits, sum.gateway.waits, sum.gateway.bytes_missing,
+        sum.gateway.holds, sum.gateway.payments);
+    fmt::print(
+        "lines: {} delivered, {} rewritten, {} opened, {} superseded; {} not edited in {} "
+        "sessions with failing seams, {} held too long\n",
+        sum.lines.lines, sum.lines.rewritten, sum.lines.opened, sum.lines.superseded,
+        sum.lines.excused, excused_sessions, sum.lines.held_too_long);
   }
 };
 

@@ -45,8 +45,8 @@ class Oracle {
     std::uint64_t lines = 0;
     std::uint64_t rewritten = 0;
     std::uint64_t opened = 0;
-    std::uint64_t superseded = 0;  ///< announced, but a later announcement had taken its place
-    std::uint64_t excused = 0;     ///< not edited because a seam was told to fail
+    std::uint64_t superseded = 0;     ///< announced, but a later announcement had taken its place
+    std::uint64_t excused = 0;        ///< not edited because a seam was told to fail
     std::uint64_t held_too_long = 0;  ///< not edited because the rest did not come in time
   };
   const Figures& figures() const { return figures_; }
@@ -57,7 +57,9 @@ class Oracle {
     std::size_t bytes = 0;  ///< of those
     std::size_t seen = 0;   ///< bytes searched for a line end
   };
-  const Side& side(Direction direction) const { return sides_[static_cast<std::size_t>(direction)]; }
+  const Side& side(Direction direction) const {
+    return sides_[static_cast<std::size_t>(direction)];
+  }
   const std::vector<Line>& script_lines(Direction direction) const {
     return direction == Direction::original ? script_.commands : script_.replies;
   }

@@ -46,8 +46,7 @@ Layout layout_of(wire::Bytes packet) {
 std::uint16_t tcp_checksum(wire::Bytes packet) {
   const Layout layout = layout_of(packet);
   const wire::Bytes tcp = packet.subspan(layout.tcp_begin);
-  const std::uint64_t sum =
-      wire::checksum_add(0, layout.addresses) + protocol_tcp + tcp.size();
+  const std::uint64_t sum = wire::checksum_add(0, layout.addresses) + protocol_tcp + tcp.size();
   return wire::checksum_finish(wire::checksum_add(sum, tcp));
 }
 
@@ -116,7 +115,8 @@ void make_packet(const Tuple& tuple, const Header& header, std::string_view payl
   packet[tcp + 13] = header.flags;
   wire::write16(bytes, tcp + 14, header.window);
   wire::write16(bytes, tcp + 18, header.urgent_pointer);
-  std::copy_n(options.begin(), option_bytes, packet.begin() + static_cast<std::ptrdiff_t>(tcp + 20));
+  std::copy_n(options.begin(), option_bytes,
+              packet.begin() + static_cast<std::ptrdiff_t>(tcp + 20));
   packet.insert(packet.end(), payload.begin(), payload.end());
   seal(packet);
 }
@@ -194,9 +194,9 @@ std::string describe(wire::Bytes packet, Seq base, Seq ack_base) {
     if (segment->has(static_cast<std::uint8_t>(1U << bit))) flags += letters[bit];
   }
   const auto payload = segment->payload();
-  std::string text = fmt::format("seq {}+{} ack {} {} win {}", segment->seq() - base,
-                                 payload.size(), segment->ack() - ack_base, flags,
-                                 segment->window());
+  std::string text =
+      fmt::format("seq {}+{} ack {} {} win {}", segment->seq() - base, payload.size(),
+                  segment->ack() - ack_base, flags, segment->window());
   std::array<SackBlock, 4> blocks;
   const std::size_t count = read_sack(segment->options(), blocks);
   for (std::size_t i = 0; i < count; ++i) {
@@ -204,8 +204,8 @@ std::string describe(wire::Bytes packet, Seq base, Seq ack_base) {
   }
   if (segment->has(Segment::urg_flag)) text += fmt::format(" urg {}", segment->urgent_pointer());
   if (!payload.empty()) {
-    text += fmt::format(
-        " '{}'", escaped({reinterpret_cast<const char*>(payload.data()), payload.size()}));
+    text += fmt::format(" '{}'",
+                        escaped({reinterpret_cast<const char*>(payload.data()), payload.size()}));
   }
   return text;
 }

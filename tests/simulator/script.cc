@@ -258,7 +258,10 @@ class Author {
         reply("200 Switching to Binary mode.\r\n");
         return;
       default:
-        command("\xff\xf4\xff\xf2" "ABOR\r\n").urgent = random_.chance(500);
+        command(
+            "\xff\xf4\xff\xf2"
+            "ABOR\r\n")
+            .urgent = random_.chance(500);
         reply("225 No transfer to ABOR.\r\n");
         return;
     }
@@ -269,8 +272,7 @@ class Author {
     const bool foreign = random_.chance(500);
     if (!is_ipv4()) return;
     const Address address = foreign ? Address::ipv4(10, 99, 99, 99) : script_.master.client();
-    command(announcement_text(Format::port, address,
-                              foreign ? fresh_port() : std::uint16_t{22}));
+    command(announcement_text(Format::port, address, foreign ? fresh_port() : std::uint16_t{22}));
     reply("500 Illegal PORT command.\r\n");
   }
 

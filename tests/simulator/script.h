@@ -24,17 +24,17 @@ struct Line {
   /// Whether it opens depends on what else was under way when it came by: either is right.
   bool may_stay = false;
   Format format = Format::port;
-  std::uint16_t port = 0;     ///< announced; no other line of the session has the same
-  std::size_t begin = 0;      ///< text[begin, end) is the host-port
+  std::uint16_t port = 0;  ///< announced; no other line of the session has the same
+  std::size_t begin = 0;   ///< text[begin, end) is the host-port
   std::size_t end = 0;
   /// When this line has arrived nothing may be expected any more.
   bool ends_expectation = false;
   bool urgent = false;
-  bool after_pause = false;   ///< the server takes its time before it
+  bool after_pause = false;  ///< the server takes its time before it
 };
 
 enum class Ending : std::uint8_t {
-  quit,            ///< 221, the server closes, the client follows
+  quit,  ///< 221, the server closes, the client follows
   client_closes,
   client_aborts,
   server_aborts,

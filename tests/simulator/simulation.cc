@@ -26,13 +26,13 @@ enum Place : std::uint8_t {
 };
 
 Habits choose_habits(Random& random, const Script& script) {
-  constexpr std::array<std::uint32_t, 8> initial_seqs{0,          1,          0x40000000, 0x7fffff00,
-                                                      0x80000000, 0xffffff80, 0xfffffff0, 0xffffffff};
+  constexpr std::array<std::uint32_t, 8> initial_seqs{
+      0, 1, 0x40000000, 0x7fffff00, 0x80000000, 0xffffff80, 0xfffffff0, 0xffffffff};
   constexpr std::array<std::uint16_t, 5> sizes{1460, 1460, 536, 100, 48};
   constexpr std::array<std::uint16_t, 5> windows{64000, 64000, 2000, 300, 70};
   Habits habits;
-  habits.initial_seq = random.chance(800) ? random.pick(initial_seqs)
-                                          : static_cast<std::uint32_t>(random.next());
+  habits.initial_seq =
+      random.chance(800) ? random.pick(initial_seqs) : static_cast<std::uint32_t>(random.next());
   habits.mss = random.pick(sizes);
   habits.window = random.pick(windows);
   habits.sack = random.chance(600);
@@ -89,8 +89,10 @@ class Simulation final : private Gateway::Exits {
                Link{server_to_gateway, weather_, random_.next(), agenda_, pool_},
                Link{gateway_to_client, weather_, random_.next(), agenda_, pool_}},
         outlets_{Entry{*this, client_to_gateway}, Entry{*this, server_to_gateway}},
-        endpoints_{TcpEndpoint{script_.master.original, with_policy(habits_[0]), random_.next(), outlets_[0]},
-                   TcpEndpoint{script_.master.reply, with_policy(habits_[1]), random_.next(), outlets_[1]}} {
+        endpoints_{TcpEndpoint{script_.master.original, with_policy(habits_[0]), random_.next(),
+                               outlets_[0]},
+                   TcpEndpoint{script_.master.reply, with_policy(habits_[1]), random_.next(),
+                               outlets_[1]}} {
     agenda_.clear();
     pool_.give_back_all();
     if (seams_fail_) choose_failures();
@@ -319,8 +321,8 @@ class Simulation final : private Gateway::Exits {
         length = random_.between(1, static_cast<std::uint32_t>(rest));
       }
       const bool pauses = at == 0 && line.after_pause;
-      writing.pieces.push_back({line.text.substr(at, length), pauses,
-                                line.urgent && at + length == line.text.size()});
+      writing.pieces.push_back(
+          {line.text.substr(at, length), pauses, line.urgent && at + length == line.text.size()});
       at += length;
     }
     if (!writing.is_planned) {
@@ -399,9 +401,7 @@ class Simulation final : private Gateway::Exits {
                        oracle_.lines(Direction::reply), script_.replies.size());
   }
 
-  double milliseconds() const {
-    return std::chrono::duration<double, std::milli>(now_).count();
-  }
+  double milliseconds() const { return std::chrono::duration<double, std::milli>(now_).count(); }
 
   void trace(const char* what, Place place, wire::Bytes packet) {
     if (!setting_.traces) return;

@@ -318,8 +318,9 @@ void TcpEndpoint::on_timer(Time now) {
 
 std::uint16_t TcpEndpoint::window_now() const {
   const auto have = static_cast<std::int32_t>(received_.size());
-  return static_cast<std::uint16_t>(reading_ ? std::max<std::int32_t>(habits_.window, offered_ - have)
-                                             : std::max(0, offered_ - have));
+  return static_cast<std::uint16_t>(reading_
+                                        ? std::max<std::int32_t>(habits_.window, offered_ - have)
+                                        : std::max(0, offered_ - have));
 }
 
 void TcpEndpoint::receive(wire::Bytes packet, Time now) {
@@ -391,8 +392,8 @@ void TcpEndpoint::receive(wire::Bytes packet, Time now) {
 void TcpEndpoint::on_ack(const Segment& segment, Time now) {
   const std::int32_t ack = segment.ack() - base();
   if (ack > sent_max_) {
-    return blame(fmt::format("acknowledgement {} for bytes that were not sent: {}", ack,
-                             sent_max_));
+    return blame(
+        fmt::format("acknowledgement {} for bytes that were not sent: {}", ack, sent_max_));
   }
   if (ack < una_) return;
   on_sack(segment);
@@ -412,7 +413,8 @@ void TcpEndpoint::on_ack(const Segment& segment, Time now) {
       duplicate_acks_ = 0;
     }
   } else if (una_ < next_ && segment.payload().empty() && !window_changed &&
-             !segment.has(Segment::fin_flag) && ++duplicate_acks_ == duplicate_acks_for_repetition) {
+             !segment.has(Segment::fin_flag) &&
+             ++duplicate_acks_ == duplicate_acks_for_repetition) {
     recover_ = sent_max_;
     repeat_oldest(now);
   }
@@ -430,8 +432,8 @@ void TcpEndpoint::on_sack(const Segment& segment) {
       continue;
     }
     if (begin >= end || end > sent_max_) {
-      return blame(fmt::format("SACK block {}-{} for bytes that were not sent: {}", begin, end,
-                               sent_max_));
+      return blame(
+          fmt::format("SACK block {}-{} for bytes that were not sent: {}", begin, end, sent_max_));
     }
     if (end > una_) sacked_.push_back({begin, end});
   }
@@ -442,7 +444,8 @@ void TcpEndpoint::on_data(const Segment& segment, Time now) {
   std::string_view payload = text_of(segment.payload());
   const auto have = static_cast<std::int32_t>(received_.size());
   const std::int32_t expected = have + (fin_received_ ? 1 : 0);
-  if (habits_.timestamps && peer_timestamps_ && begin <= have) echo_ = static_cast<std::uint32_t>(now / 1ms);
+  if (habits_.timestamps && peer_timestamps_ && begin <= have)
+    echo_ = static_cast<std::uint32_t>(now / 1ms);
 
   if (payload.empty() && !segment.has(Segment::fin_flag)) {
     // Out of place, as keepalive and window probes are: told where the stream stands.
@@ -465,7 +468,8 @@ void TcpEndpoint::on_data(const Segment& segment, Time now) {
   const std::int32_t old_end = std::min(end, have);
   if (begin < old_end && begin >= 0) {
     const auto length = static_cast<std::size_t>(old_end - begin);
-    if (received_.compare(static_cast<std::size_t>(begin), length, payload.substr(0, length)) != 0 &&
+    if (received_.compare(static_cast<std::size_t>(begin), length, payload.substr(0, length)) !=
+            0 &&
         payload != std::string_view{"\0", 1}) {
       ++figures_.differing_copies;
     }

@@ -19,8 +19,8 @@ namespace ftpalg::simulator {
 
 struct Habits {
   std::uint32_t initial_seq = 0;
-  std::uint16_t mss = 1460;        ///< announced
-  std::uint16_t window = 64000;    ///< bytes taken in at most while the application does not read
+  std::uint16_t mss = 1460;      ///< announced
+  std::uint16_t window = 64000;  ///< bytes taken in at most while the application does not read
   bool sack = false;
   /// The kernel shifts both ends of a SACK block on their own, so that one within an edit that grew
   /// may come out empty or reversed. Real stacks pass over such a block.
@@ -28,12 +28,12 @@ struct Habits {
   bool timestamps = false;
   bool nagle = true;
   bool delays_acks = false;
-  bool probes_tail = false;        ///< tail loss probe (RFC 8985)
-  bool coalesces = false;          ///< a repetition takes as much as fits, whatever was sent first
+  bool probes_tail = false;  ///< tail loss probe (RFC 8985)
+  bool coalesces = false;    ///< a repetition takes as much as fits, whatever was sent first
   bool keeps_alive = false;
-  bool keepalive_has_byte = false; ///< the probe carries one byte of garbage (RFC 9293, 3.8.4)
+  bool keepalive_has_byte = false;     ///< the probe carries one byte of garbage (RFC 9293, 3.8.4)
   bool window_probe_has_byte = false;  ///< with one new byte, as BSD does, or with an old number
-  bool stops_reading = false;      ///< now and then the window closes
+  bool stops_reading = false;          ///< now and then the window closes
   std::uint32_t spurious_per_mille = 0;  ///< of segments, to be repeated though nothing is lost
 };
 
@@ -139,7 +139,7 @@ class TcpEndpoint {
   std::int32_t right_edge_ = 0;  // the peer takes bytes before it
   std::int32_t urgent_end_ = -1;
   std::uint16_t peer_mss_ = 536;
-  std::deque<Sent> sent_;        // unacknowledged segments, as they were first cut
+  std::deque<Sent> sent_;  // unacknowledged segments, as they were first cut
   std::vector<Sent> sacked_;
   std::int32_t recover_ = -1;
   unsigned duplicate_acks_ = 0;
