@@ -219,7 +219,8 @@ void Engine::note_acknowledgement(Connection& connection, Direction direction,
   // The receiver may have bytes that never came by here: they passed while the queue was full or
   // nobody listened.
   if (acknowledged > peer.next() + (fin_counts ? 1 : 0)) peer.resume_at(acknowledged);
-  peer.acknowledged(std::min(acknowledged, peer.next()));
+  // What is held nobody can have received, whatever a peer says.
+  peer.acknowledged(std::min(acknowledged, peer.forwarded()));
 }
 
 void Engine::note_end(Connection& connection, Direction direction, const Segment& segment,
@@ -636,6 +637,7 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   // The sender must have lost the acknowledgement: one old number makes the receiver repeat it.
   if (is_all_acknowledged && !segment.has(Segment::fin_flag)) leaves_as = leaves_as + -1;
 
+  if (from < extent.to && !stream.can_give(from, &segment)) return {};
   builder_.begin_like(segment);
   const Seq to = fitting_end(stream, from, extent.to, payload_room(segment));
   append_range(stream, &segment, from, to);
@@ -673,8 +675,8 @@ void Engine::append_original(const Stream& stream, const Segment* segment, Seq f
     builder_.append(
         segment->payload().subspan(offset, static_cast<std::size_t>(own_to - own_from)));
   };
-  const Seq kept_from = std::clamp(stream.kept_begin(), from, to);
-  const Seq kept_to = std::clamp(stream.kept_end(), kept_from, to);
+  const Seq kept_from = stream.keeps_any() ? std::clamp(stream.kept_begin(), from, to) : from;
+  const Seq kept_to = stream.keeps_any() ? std::clamp(stream.kept_end(), kept_from, to) : from;
   append_own(from, kept_from);
   if (kept_from < kept_to) builder_.append(stream.kept(kept_from, kept_to));
   append_own(kept_to, to);
@@ -715,7 +717,8 @@ bool Engine::pay_owed(Connection& connection, Direction direction) {
   const Seq acknowledges = connection.shifts_itself
                                ? connection.stream(opposite(direction)).map().backward(own.ack)
                                : own.ack;
-  for (Seq from = stream.owed_begin(); from < stream.owed_end();) {
+  for (Seq from = stream.owed_begin();
+       from < stream.owed_end() && stream.can_give(from, nullptr);) {
     const Seq leaves_as = stream.map().forward(from);
     builder_.begin_bare(
         tuple, connection.shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as),
@@ -741,9 +744,9 @@ std::span<const Decision> Engine::on_tick(Time now) {
     hold_deadlines_.pop_front();
     const auto found = connections_.find(deadline.original);
     if (!found || found->connection.ended) continue;
-    const bool sent = pay_owed(found->connection, Direction::original) |
-                      pay_owed(found->connection, Direction::reply);
-    if (sent && deadline.repeats < owed_repeats_max) {
+    const bool client_sent = pay_owed(found->connection, Direction::original);
+    const bool server_sent = pay_owed(found->connection, Direction::reply);
+    if ((client_sent || server_sent) && deadline.repeats < owed_repeats_max) {
       hold_deadlines_.push_back({now + owed_repeat_time, deadline.original, deadline.repeats + 1});
     }
   }

@@ -9,7 +9,7 @@ void Stream::start(Seq first) {
   *this = Stream(line_bytes_max_);
   started_ = true;
   start_certain_ = true;
-  next_ = forwarded_ = acknowledged_ = owed_end_ = line_begin_ = first;
+  next_ = forwarded_ = acknowledged_ = owed_end_ = line_begin_ = kept_begin_ = first;
 }
 
 void Stream::adopt(Seq first, const SequenceOffset& offset) {
@@ -69,13 +69,14 @@ void Stream::rewind(const Mark& mark) {
   start_certain_ = mark.start_certain;
   too_long_ = mark.too_long;
   partial_.resize(std::min(mark.partial_bytes, partial_.size()));
+  if (kept_end() > next_) kept_.resize(static_cast<std::size_t>(std::max(0, next_ - kept_begin_)));
   line_done_ = false;
 }
 
 void Stream::skip_to(Seq next) {
   next_ = next;
   forwarded_ = next;
-  if (kept_end() != next && !owes_bytes()) kept_.clear();
+  if (kept_end() != next && !owes_bytes()) forget_kept();
 }
 
 void Stream::resume_at(Seq next) {
@@ -85,13 +86,18 @@ void Stream::resume_at(Seq next) {
   too_long_ = false;
   line_done_ = false;
   partial_.clear();
-  kept_.clear();
+  forget_kept();
   drops_ = 0;
 }
 
 std::optional<std::string_view> Stream::unfinished_line() const {
   if (line_done_ || partial_.empty() || too_long_ || !start_certain_) return std::nullopt;
   return partial_;
+}
+
+void Stream::forget_kept() {
+  kept_.clear();
+  kept_begin_ = next_;
 }
 
 bool Stream::keep(Seq at, wire::Bytes bytes) {
@@ -112,11 +118,18 @@ wire::Bytes Stream::kept(Seq from, Seq to) const {
 }
 
 bool Stream::repeats_faithfully(Seq at, wire::Bytes bytes) const {
+  if (kept_.empty()) return true;
   const Seq from = std::max(at, kept_begin_);
   const Seq to = std::min(at + static_cast<std::int64_t>(bytes.size()), kept_end());
   if (from >= to) return true;
   const wire::Bytes first = kept(from, to);
   return std::equal(first.begin(), first.end(), bytes.begin() + (from - at));
+}
+
+bool Stream::can_give(Seq from, const Segment* segment) const {
+  if (segment != nullptr && from >= segment->payload_seq()) return true;
+  const Seq needed_to = segment == nullptr ? from : segment->payload_seq();
+  return !kept_.empty() && kept_begin_ <= from && needed_to <= kept_end();
 }
 
 void Stream::add_edit(const Edit& edit) {
@@ -131,7 +144,7 @@ void Stream::acknowledged(Seq position) {
   map_.acknowledged(position);
   std::erase_if(edits_, [&](const Edit& edit) { return edit.end() <= position; });
   if (position >= kept_end()) {
-    kept_.clear();
+    forget_kept();
   } else if (position > kept_begin_) {
     kept_.erase(kept_.begin(), kept_.begin() + (position - kept_begin_));
     kept_begin_ = position;

@@ -74,6 +74,7 @@ class Stream {
     bool too_long;
   };
   Mark mark() const;
+  /// The line must have been fit.
   void rewind(const Mark& mark);
 
   /// Passes over bytes that are not parsed.
@@ -105,6 +106,10 @@ class Stream {
   bool keep(Seq at, wire::Bytes bytes);
   /// The kept bytes [from, to), which all are kept.
   wire::Bytes kept(Seq from, Seq to) const;
+  bool keeps_any() const { return !kept_.empty(); }
+  /// Whether the bytes from `from` up to those of `segment` are known, or all from there on without
+  /// a segment.
+  bool can_give(Seq from, const Segment* segment) const;
   Seq kept_begin() const { return kept_begin_; }
   Seq kept_end() const { return kept_begin_ + static_cast<std::int64_t>(kept_.size()); }
   /// Whether `bytes`, which begin at `at`, are what came first, as far as that is known.
@@ -146,6 +151,8 @@ class Stream {
   void set_line_waits(bool waits) { line_waits_ = waits; }
 
  private:
+  void forget_kept();
+
   std::size_t line_bytes_max_;
   bool started_ = false;
   bool was_edited_ = false;
