@@ -283,33 +283,39 @@ Engine::Extent Engine::read(Passage& passage) {
   return {from, read_fresh(passage, segment.payload().last(fresh_bytes))};
 }
 
+/// A segment came before earlier ones. It is kept back until they have come: its lines cannot be
+/// read, and once it had been sent on they could not be edited any more.
 Engine::Extent Engine::on_missing_bytes(Passage& passage) {
   Stream& stream = passage.stream;
-  const Seq begin = passage.segment.payload_seq();
-  const Seq end = passage.segment.payload_end();
-  if (passage.connection.session.is_parsed()) {
-    const bool may_pass_unseen = !passage.connection.shifts_itself;
-    if (!may_pass_unseen ||
-        stream.count_drop(begin, passage.now) < copies_that_suggest_acknowledgement) {
-      decide(passage, Action::wait, Reason::bytes_missing, {});
-      return {begin, end, true};
-    }
-    stream.resume_at(begin);
-    passage.unsent = begin;
-    return {begin, read_fresh(passage, passage.segment.payload())};
+  const Segment& segment = passage.segment;
+  const Seq begin = segment.payload_seq();
+  const Seq end = segment.payload_end();
+  if (!passage.connection.session.is_parsed()) {
+    stream.skip_to(end);
+    return {begin, end};
   }
-  stream.skip_to(end);
-  return {begin, end};
+  stream.keep_early(begin, segment.payload());
+  const bool may_pass_unseen = !passage.connection.shifts_itself;
+  if (!may_pass_unseen ||
+      stream.count_drop(begin, passage.now) < copies_that_suggest_acknowledgement) {
+    decide(passage, Action::wait, Reason::bytes_missing, {});
+    return {begin, end, true};
+  }
+  stream.resume_at(begin);
+  passage.unsent = begin;
+  return {begin, read_fresh(passage, segment.payload())};
 }
 
+/// Reads what is new in the segment, and what came early and follows it. Returns how far the stream
+/// may be sent on.
 Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
   Stream& stream = passage.stream;
   Session& session = passage.connection.session;
-  const Seq end = passage.segment.payload_end();
+  stream.note_progress();
   const bool is_kept =
       (session.is_parsed() || stream.owes_bytes()) && stream.keep(stream.next(), fresh);
-
-  stream.set_line_waits(false);
+  if (is_kept && stream.has_early()) fresh = join_early(stream, fresh);
+  const Seq end = stream.next() + static_cast<std::int64_t>(fresh.size());
 
   while (session.is_parsed() && !fresh.empty()) {
     if (begins_tls(passage, fresh)) {
@@ -335,6 +341,17 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
     stream.forward_until(end);
   }
   return stream.forwarded();
+}
+
+/// `fresh` and the early bytes that follow it, in memory of the engine's own.
+wire::Bytes Engine::join_early(Stream& stream, wire::Bytes fresh) {
+  joined_.assign(fresh.begin(), fresh.end());
+  const auto end = [&] { return stream.next() + static_cast<std::int64_t>(joined_.size()); };
+  for (auto early = stream.take_early(end()); early; early = stream.take_early(end())) {
+    if (!stream.keep(end(), *early)) break;
+    joined_.insert(joined_.end(), early->begin(), early->end());
+  }
+  return joined_;
 }
 
 bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {

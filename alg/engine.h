@@ -98,6 +98,7 @@ class Engine {
   Extent read(Passage& passage);
   Extent on_missing_bytes(Passage& passage);
   Seq read_fresh(Passage& passage, wire::Bytes fresh);
+  wire::Bytes join_early(Stream& stream, wire::Bytes fresh);
   static bool begins_tls(const Passage& passage, wire::Bytes fresh);
   bool must_wait(Passage& passage, const Line& line);
   bool hold(Passage& passage);
@@ -135,6 +136,7 @@ class Engine {
   std::deque<Deadline> end_deadlines_;
   std::array<std::uint64_t, reason_count> counts_{};
   std::vector<Decision> decisions_;
+  std::vector<std::uint8_t> joined_;
   PacketBuilder builder_;
 };
 

@@ -77,6 +77,7 @@ void Stream::skip_to(Seq next) {
   next_ = next;
   forwarded_ = next;
   if (kept_end() != next && !owes_bytes()) forget_kept();
+  early_.clear();
 }
 
 void Stream::resume_at(Seq next) {
@@ -87,6 +88,7 @@ void Stream::resume_at(Seq next) {
   line_done_ = false;
   partial_.clear();
   forget_kept();
+  early_.clear();
   drops_ = 0;
 }
 
@@ -161,6 +163,30 @@ void Stream::set_offset(const SequenceOffset& offset, Seq end) {
 Seq Stream::before_kernel_shift(Seq shifted) const {
   const Seq if_before = shifted + -std::int64_t{offset_.before};
   return if_before <= Seq{offset_.position} ? if_before : shifted + -std::int64_t{offset_.after};
+}
+
+void Stream::keep_early(Seq begin, wire::Bytes bytes) {
+  std::size_t total = bytes.size();
+  for (const Early& early : early_) {
+    if (early.begin == begin && early.bytes.size() >= bytes.size()) return;
+    total += early.bytes.size();
+  }
+  if (total <= early_bytes_max) early_.push_back({begin, {bytes.begin(), bytes.end()}});
+}
+
+std::optional<std::vector<std::uint8_t>> Stream::take_early(Seq from) {
+  std::erase_if(early_, [&](const Early& early) { return early.end() <= from; });
+  const auto found = std::find_if(early_.begin(), early_.end(),
+                                  [&](const Early& early) { return early.begin <= from; });
+  if (found == early_.end()) return std::nullopt;
+  std::vector<std::uint8_t> bytes(found->bytes.begin() + (from - found->begin), found->bytes.end());
+  early_.erase(found);
+  return bytes;
+}
+
+void Stream::note_progress() {
+  line_waits_ = false;
+  if (drop_at_ > next_) drops_ = 0;
 }
 
 unsigned Stream::count_drop(Seq at, Time now) {

@@ -39,6 +39,7 @@ class Stream {
   static constexpr std::size_t command_line_bytes_max = 512;
   static constexpr std::size_t reply_line_bytes_max = 2048;
   static constexpr std::size_t kept_bytes_max = 4096;
+  static constexpr std::size_t early_bytes_max = 4096;
 
   explicit Stream(std::size_t line_bytes_max) : line_bytes_max_(line_bytes_max) {}
 
@@ -135,6 +136,16 @@ class Stream {
   /// The sequence number that the kernel shifts to `shifted`.
   Seq before_kernel_shift(Seq shifted) const;
 
+  // Segments that came before earlier ones.
+
+  /// Keeps the bytes of a segment that begins behind next(), as long as there is room:
+  /// early_bytes_max.
+  void keep_early(Seq begin, wire::Bytes bytes);
+  bool has_early() const { return !early_.empty(); }
+  /// Early bytes from `from` on, no longer kept; nothing when there are none. Those before `from`
+  /// are forgotten.
+  std::optional<std::vector<std::uint8_t>> take_early(Seq from);
+
   // Segments that were dropped, to come again.
 
   /// Copies of a segment that come closer together than this may be a tail loss probe, a repair
@@ -146,6 +157,9 @@ class Stream {
   /// with no earlier byte sent again in between.
   unsigned count_drop(Seq at, Time now);
   void forget_drops() { drops_ = 0; }
+  /// Bytes at next() have come: those before a dropped segment are on their way, and a line that
+  /// waited is read again.
+  void note_progress();
   /// A line was complete, and its end dropped: it is read once that comes again.
   bool line_waits() const { return line_waits_; }
   void set_line_waits(bool waits) { line_waits_ = waits; }
@@ -170,7 +184,13 @@ class Stream {
   Seq owed_end_;
   Seq kept_begin_;
   std::vector<std::uint8_t> kept_;  ///< reaches up to next_, or is empty
-  std::vector<Edit> edits_;         ///< in stream order; those not yet acknowledged
+  struct Early {
+    Seq begin;
+    std::vector<std::uint8_t> bytes;
+    Seq end() const { return begin + static_cast<std::int64_t>(bytes.size()); }
+  };
+  std::vector<Early> early_;
+  std::vector<Edit> edits_;  ///< in stream order; those not yet acknowledged
   SeqMap map_;
 
   SequenceOffset offset_;
