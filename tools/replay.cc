@@ -68,22 +68,24 @@ std::optional<FoundAnnouncement> find_announcement(Direction direction, std::str
 }
 
 /// Where `line` begins in the stream of which `payload` is a part, counted from its first byte:
-/// before it, when the line's start left with an earlier segment. It is looked for from `from` on.
+/// before it, when the line's start left with an earlier packet. It is looked for from `from` on.
+/// Its end after `needed` bytes may leave with a later packet.
 std::optional<std::ptrdiff_t> find_line(std::string_view payload, std::size_t from,
-                                        std::string_view line) {
-  const auto stands_at = [&](std::size_t at, std::string_view text) {
-    const std::size_t end = at + text.size();
-    return payload.substr(at).starts_with(text) && end < payload.size() &&
-           (payload[end] == '\r' || payload[end] == '\n');
+                                        std::string_view line, std::size_t needed) {
+  const auto stands_at = [&](std::size_t at, std::size_t gone) {
+    const std::string_view here = payload.substr(at);
+    const std::string_view rest = line.substr(gone);
+    if (here.size() <= rest.size()) return rest.starts_with(here) && gone + here.size() >= needed;
+    return here.starts_with(rest) && (here[rest.size()] == '\r' || here[rest.size()] == '\n');
   };
   for (std::size_t at = from; at < payload.size();) {
-    if (stands_at(at, line)) return static_cast<std::ptrdiff_t>(at);
+    if (stands_at(at, 0)) return static_cast<std::ptrdiff_t>(at);
     const std::size_t line_end = payload.find('\n', at);
     if (line_end == std::string_view::npos) break;
     at = line_end + 1;
   }
-  for (std::size_t gone = 1; from == 0 && gone < line.size(); ++gone) {
-    if (stands_at(0, line.substr(gone))) return -static_cast<std::ptrdiff_t>(gone);
+  for (std::size_t gone = 1; from == 0 && gone < needed; ++gone) {
+    if (stands_at(0, gone)) return -static_cast<std::ptrdiff_t>(gone);
   }
   return std::nullopt;
 }
@@ -140,35 +142,51 @@ tl::expected<Nat, std::string> Nat::parse(std::string_view text) {
 Replay::Replay(std::vector<Nat> nats, std::vector<Port> control_ports)
     : nats_(std::move(nats)),
       control_ports_(std::move(control_ports)),
-      engine_(replay_policy(), {masters_, expectations_, injector_}) {}
+      engine_(replay_policy(), {masters_, expectations_, sent_}) {}
 
 Replay::Passed Replay::on_packet(wire::Bytes captured, Time now) {
+  left_.clear();
+  decisions_.clear();
+  note_.reset();
+  learned_ = 0;
+
   // What was cut off counts in the sequence numbers all the same.
   packet_.assign(captured.begin(), captured.end());
-  const std::size_t whole_bytes = ip_packet_bytes(captured);
-  const bool is_cut_off = whole_bytes > captured.size();
-  if (is_cut_off) packet_.resize(whole_bytes);
+  const bool is_cut_off = ip_packet_bytes(captured) > captured.size();
+  if (is_cut_off) packet_.resize(ip_packet_bytes(captured));
 
-  const Passed unchanged{captured, false, {}, {}};
   const auto segment = Segment::parse(packet_);
-  if (!segment) return unchanged;
-  std::optional<std::string> note;
-  const auto place = place_of(*segment, note);
-  if (!place) return {captured, false, {}, note};
-  if (is_cut_off) return pass_cut_off(*place, *segment, captured.size());
+  const auto place = segment ? place_of(*segment) : std::nullopt;
+  if (!place) return {true, {}, {}, note_};
 
   auto& [control, direction] = *place;
-  note_syn(*control, direction, *segment);
-  Passed passed = direction == control->edited ? pass_edited(*control, *segment, now)
-                                               : pass_other(*control, *segment, now);
-  if (note) passed.note = note;
-  return passed;
+  if (is_cut_off) {
+    pass_cut_off(*place, *segment, captured.size());
+  } else {
+    note_syn(*control, direction, *segment);
+    if (direction == control->edited) {
+      pass_edited(*control, *segment, now);
+    } else {
+      pass_other(*control, *segment, now);
+    }
+    leave_sent();
+  }
+  return {false, left_, decisions_, note_};
+}
+
+Replay::Passed Replay::on_tick(Time now) {
+  left_.clear();
+  note_.reset();
+  const auto decisions = engine_.on_tick(now);
+  decisions_.assign(decisions.begin(), decisions.end());
+
+  leave_sent();
+  return {false, left_, decisions_, note_};
 }
 
 // --- Packet -> control connection
 
-std::optional<Replay::Place> Replay::place_of(const Segment& segment,
-                                              std::optional<std::string>& note) {
+std::optional<Replay::Place> Replay::place_of(const Segment& segment) {
   const Tuple& tuple = segment.tuple();
   if (const auto known = places_.find(tuple); known != places_.end()) return known->second;
 
@@ -177,35 +195,35 @@ std::optional<Replay::Place> Replay::place_of(const Segment& segment,
   };
   const bool is_answer = segment.has(Segment::syn_flag) && segment.has(Segment::ack_flag);
   const bool to_server = is_control_port(tuple.destination.port);
-  const bool from_server = is_control_port(tuple.source.port);
-  const bool is_from_server = from_server && (!to_server || is_answer);
+  const bool is_from_server = is_control_port(tuple.source.port) && (!to_server || is_answer);
   if (!is_from_server && !to_server) return std::nullopt;
 
   const Tuple seen = is_from_server ? tuple.reversed() : tuple;
-  if (left_alone_.contains(seen) || !begin_control(seen, note)) return std::nullopt;
+  if (left_alone_.contains(seen) || !begin_control(seen)) return std::nullopt;
   return places_.at(tuple);
 }
 
-/// Makes the control connection whose client and server the capture shows as `seen`.
-std::optional<Replay::Place> Replay::begin_control(const Tuple& seen,
-                                                   std::optional<std::string>& note) {
+/// Makes the control connection whose client and server the capture shows as `seen`. False when it
+/// is to be left alone.
+bool Replay::begin_control(const Tuple& seen) {
   Direction edited = Direction::original;
-  const auto master = master_of(seen, edited, note);
+  const auto master = master_of(seen, edited);
   if (!master) {
     left_alone_.insert(seen);
-    return std::nullopt;
+    return false;
   }
   masters_.add(*master);
-  reply_tuples_.insert(master->reply);
   Control& control = controls_.emplace_back();
   control.master = *master;
   control.edited = edited;
-  places_.emplace(seen.reversed(), Place{&control, Direction::reply});
-  return places_.insert_or_assign(seen, Place{&control, Direction::original}).first->second;
+  places_.insert_or_assign(seen, Place{&control, Direction::original});
+  places_.insert_or_assign(seen.reversed(), Place{&control, Direction::reply});
+  arrivals_.insert_or_assign(master->original, Place{&control, Direction::original});
+  arrivals_.insert_or_assign(master->reply, Place{&control, Direction::reply});
+  return true;
 }
 
-std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited,
-                                        std::optional<std::string>& note) {
+std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited) {
   Master master;
   master.has_carrier = true;
   master.original = seen;
@@ -223,7 +241,7 @@ std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited,
     }
     if (nat.kind != Nat::Kind::source || client.family() != nat.public_address.family()) continue;
     if (client == nat.public_address && !nat.inside) {
-      note = fmt::format(
+      note_ = fmt::format(
           "the client of {} has the public address already, so the capture was taken outside and "
           "this connection is "
           "left alone; name the client's own address: --nat snat:{}=INSIDE",
@@ -236,8 +254,8 @@ std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited,
     break;
   }
 
-  if (masters_.find(master.original)) {
-    note = fmt::format(
+  if (arrivals_.contains(master.original)) {
+    note_ = fmt::format(
         "the capture shows both sides of the gateway, and {} is the second view of a connection: "
         "it is left alone; "
         "choose one side, with a capture filter on its addresses",
@@ -247,21 +265,13 @@ std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited,
   // Two clients behind one address that chose the same port: NAT gives the later one another.
   constexpr std::uint16_t unprivileged = 1024;
   Port& public_port = master.reply.destination.port;
-  while (reply_tuples_.contains(master.reply)) {
+  while (arrivals_.contains(master.reply)) {
     public_port.number = std::max(unprivileged, static_cast<std::uint16_t>(public_port.number + 1));
   }
   return master;
 }
 
 // --- Control connection -> other side
-
-Outcome Replay::feed(Time now) {
-  if (now >= next_tick_) {
-    engine_.on_tick(now);
-    next_tick_ = now + std::chrono::seconds{1};
-  }
-  return engine_.on_packet(packet_, now);
-}
 
 /// A connection that takes the place of an earlier one with the same addresses and ports counts
 /// anew.
@@ -282,32 +292,65 @@ void Replay::note_syn(Control& control, Direction direction, const Segment& segm
   }
 }
 
-Replay::Passed Replay::pass_edited(Control& control, const Segment& segment, Time now) {
-  const Tuple far_tuple = leaving(control.master, control.edited);
+void Replay::pass_edited(Control& control, const Segment& segment, Time now) {
   PacketHeader{packet_, segment.tcp_begin()}.set_tuple(arriving(control.master, control.edited));
   const Seq end = end_of(segment);
   if (!control.sent_end || end > *control.sent_end) control.sent_end = end;
 
-  const Outcome outcome = feed(now);
-  Passed passed;
-  passed.decisions = outcome.decisions;
-  if (outcome.verdict.action == Verdict::Action::drop) return passed;
-
-  passed.is_new = outcome.verdict.action == Verdict::Action::replace;
-  const wire::Bytes left = passed.is_new ? outcome.verdict.packet : wire::Bytes{packet_};
-  other_side_.assign(left.begin(), left.end());
-  const auto sent = Segment::parse(other_side_);
-  learn_edits(control, outcome.decisions, *sent);
-
-  const Seq left_end = end_of(*sent);
-  if (!control.left_end || left_end > *control.left_end) control.left_end = left_end;
-  if (segment.has(Segment::syn_flag)) control.syn_left = sent->seq();
-  PacketHeader{other_side_, sent->tcp_begin()}.set_tuple(far_tuple);
-  passed.packet = other_side_;
-  return passed;
+  const Outcome outcome = engine_.on_packet(packet_, now);
+  decisions_.assign(outcome.decisions.begin(), outcome.decisions.end());
+  const auto left_to = pass_verdict(control, outcome.verdict);
+  if (left_to) pass_rest(control, *left_to, now);
 }
 
-Replay::Passed Replay::pass_other(Control& control, const Segment& segment, Time now) {
+/// The gateway may have cut off the end of a segment that had grown too large for the path. A
+/// sender would send that again, since nobody acknowledges it; in the capture it had no need to.
+void Replay::pass_rest(Control& control, Seq from, Time now) {
+  const std::vector<std::uint8_t> whole = packet_;
+  const auto segment = Segment::parse(whole);
+  PacketBuilder builder;
+  while (from > segment->payload_seq() && from < segment->payload_end()) {
+    builder.begin_like(*segment);
+    builder.append(
+        segment->payload().subspan(static_cast<std::size_t>(from - segment->payload_seq())));
+    builder.set_seq(from);
+    const wire::Bytes rest = builder.finish();
+    const Verdict verdict = engine_.on_packet(rest, now).verdict;
+    // Bytes that are held are not sent, but what came before them may be, once more.
+    if (verdict.action == Verdict::Action::replace) {
+      const auto sent = Segment::parse(verdict.packet);
+      if (sent->payload().empty() || sent->payload_seq() != control.left_end) return;
+    }
+    packet_.assign(rest.begin(), rest.end());
+    const auto left_to = pass_verdict(control, verdict);
+    if (!left_to || *left_to <= from) return;
+    from = *left_to;
+  }
+}
+
+/// Lets the packet at work leave as `verdict` says. Returns where it ends, in the sender's
+/// numbering and without a FIN, or nothing when nothing leaves.
+std::optional<Seq> Replay::pass_verdict(Control& control, const Verdict& verdict) {
+  if (verdict.action == Verdict::Action::drop) return std::nullopt;
+  const bool is_new = verdict.action == Verdict::Action::replace;
+  leave(control, is_new ? verdict.packet : wire::Bytes{packet_}, is_new);
+
+  const auto sent = Segment::parse(left_.back().bytes);
+  learn_edits(control, *sent);
+  return control.map.backward(sent->payload_end());
+}
+
+/// A packet of the edited direction gets to the other side.
+void Replay::leave(Control& control, wire::Bytes packet, bool is_new) {
+  Left& left = left_.emplace_back(Left{{packet.begin(), packet.end()}, is_new});
+  const auto segment = Segment::parse(left.bytes);
+  const Seq end = end_of(*segment);
+  if (!control.left_end || end > *control.left_end) control.left_end = end;
+  if (segment->has(Segment::syn_flag)) control.syn_left = segment->seq();
+  PacketHeader{left.bytes, segment->tcp_begin()}.set_tuple(leaving(control.master, control.edited));
+}
+
+void Replay::pass_other(Control& control, const Segment& segment, Time now) {
   const Direction direction = opposite(control.edited);
   PacketHeader header{packet_, segment.tcp_begin()};
 
@@ -320,28 +363,26 @@ Replay::Passed Replay::pass_other(Control& control, const Segment& segment, Time
 
   header.set_tuple(arriving(control.master, direction));
   const FarAcknowledgement far = turn_far(control, *near_segment);
-  other_side_ = packet_;
+  if (!far.is_empty) left_.push_back({packet_, false});
 
-  const Outcome outcome = feed(now);
-  Passed passed;
-  passed.decisions = outcome.decisions;
-  if (!far.is_empty) passed.packet = other_side_;
-  if (outcome.verdict.action == Verdict::Action::drop) return passed;
+  const Outcome outcome = engine_.on_packet(packet_, now);
+  decisions_.assign(outcome.decisions.begin(), outcome.decisions.end());
+  if (outcome.verdict.action == Verdict::Action::drop) return;
 
   const bool is_new = outcome.verdict.action == Verdict::Action::replace;
-  const wire::Bytes left = is_new ? outcome.verdict.packet : wire::Bytes{packet_};
-  packet_.assign(left.begin(), left.end());
-  const auto turned_back = Segment::parse(packet_);
-  PacketHeader{packet_, turned_back->tcp_begin()}.set_tuple(leaving(control.master, direction));
+  const wire::Bytes back = is_new ? outcome.verdict.packet : wire::Bytes{packet_};
+  std::vector<std::uint8_t> turned_back(back.begin(), back.end());
+  const auto back_segment = Segment::parse(turned_back);
+  PacketHeader{turned_back, back_segment->tcp_begin()}.set_tuple(
+      leaving(control.master, direction));
   // A gateway that holds the start of a line makes other packets of the same bytes.
   const bool is_comparable = can_be_turned_back && !far.was_put_back &&
-                             turned_back->payload().size() == near_segment->payload().size();
-  if (is_comparable && !are_same(*turned_back, *near_segment)) {
-    passed.note =
+                             back_segment->payload().size() == near_segment->payload().size();
+  if (is_comparable && !are_same(*Segment::parse(turned_back), *near_segment)) {
+    note_ =
         "the engine does not give back this packet as it was captured; please report it with the "
         "capture";
   }
-  return passed;
 }
 
 /// Turns the packet at work, which acknowledges bytes of the edited direction, into what must have
@@ -368,8 +409,7 @@ Replay::FarAcknowledgement Replay::turn_far(Control& control, const Segment& nea
 }
 
 /// The engine cannot read a packet without its end. Its numbers change like those of the others.
-Replay::Passed Replay::pass_cut_off(const Place& place, const Segment& segment,
-                                    std::size_t captured_bytes) {
+void Replay::pass_cut_off(const Place& place, const Segment& segment, std::size_t captured_bytes) {
   auto& [control, direction] = place;
   PacketHeader header{packet_, segment.tcp_begin()};
   if (direction == control->edited) {
@@ -379,38 +419,49 @@ Replay::Passed Replay::pass_cut_off(const Place& place, const Segment& segment,
     header.set_tuple(arriving(control->master, direction));
     turn_far(*control, segment);
   }
-  other_side_.assign(packet_.begin(),
-                     packet_.begin() + static_cast<std::ptrdiff_t>(captured_bytes));
-  return {other_side_,
-          false,
-          {},
-          fmt::format("{} of {} bytes were captured, so no line in this packet is looked at; "
-                      "capture with tcpdump -s 0",
-                      captured_bytes, packet_.size())};
+  note_ = fmt::format(
+      "{} of {} bytes were captured, so no line in this packet is looked at; capture with tcpdump "
+      "-s 0",
+      captured_bytes, packet_.size());
+  packet_.resize(captured_bytes);
+  left_.push_back({packet_, false});
 }
 
 /// Notes what the engine has edited. A decision has the lines; where they stand is found in what
-/// was `sent`.
-void Replay::learn_edits(Control& control, std::span<const Decision> decisions,
-                         const Segment& sent) {
-  const std::string_view payload{reinterpret_cast<const char*>(sent.payload().data()),
-                                 sent.payload().size()};
+/// has `left`.
+void Replay::learn_edits(Control& control, const Segment& left) {
+  const std::string_view payload{reinterpret_cast<const char*>(left.payload().data()),
+                                 left.payload().size()};
   std::size_t from = 0;
-  for (const Decision& decision : decisions) {
-    if (decision.action != Action::rewrite) continue;
-    const auto line_at = find_line(payload, from, decision.after);
-    const auto found = find_announcement(decision.direction, decision.before);
-    if (!line_at || !found || !control.map.has_room()) continue;
+  for (; learned_ < decisions_.size(); ++learned_) {
+    const Decision& decision = decisions_[learned_];
+    const auto found = decision.action == Action::rewrite
+                           ? find_announcement(decision.direction, decision.before)
+                           : std::nullopt;
+    if (!found) continue;
+    const std::size_t edit_begin = found->line_offset + found->announcement.begin;
+    const std::size_t old_length = found->announcement.end - found->announcement.begin;
+    const std::size_t new_length = old_length + decision.after.size() - decision.before.size();
+    const auto line_at = find_line(payload, from, decision.after, edit_begin + new_length);
+    if (!line_at) return;  // it leaves with a later packet
 
-    const Seq line_begin = control.map.backward(sent.payload_seq() + *line_at);
-    const auto old_length =
-        static_cast<std::uint32_t>(found->announcement.end - found->announcement.begin);
-    const std::int64_t growth = static_cast<std::int64_t>(decision.after.size()) -
-                                static_cast<std::int64_t>(decision.before.size());
-    control.map.add(
-        line_begin + static_cast<std::int64_t>(found->line_offset + found->announcement.begin),
-        old_length, static_cast<std::uint32_t>(old_length + growth));
+    const Seq line_begin = control.map.backward(left.payload_seq() + *line_at);
+    if (control.map.has_room()) {
+      control.map.add(line_begin + static_cast<std::int64_t>(edit_begin),
+                      static_cast<std::uint32_t>(old_length),
+                      static_cast<std::uint32_t>(new_length));
+    }
     from = static_cast<std::size_t>(*line_at + static_cast<std::ptrdiff_t>(decision.after.size()));
+  }
+}
+
+/// What the gateway sends of its own accord: bytes that only it has.
+void Replay::leave_sent() {
+  for (const std::vector<std::uint8_t>& packet : sent_.take()) {
+    const auto place = arrivals_.find(Segment::parse(packet)->tuple());
+    if (place == arrivals_.end()) continue;
+    auto& [control, direction] = place->second;
+    if (direction == control->edited) leave(*control, packet, true);
   }
 }
 

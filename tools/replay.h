@@ -18,6 +18,7 @@
 #include <tl/expected.hpp>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "alg/engine.h"
@@ -51,12 +52,19 @@ class Replay {
   Replay(const Replay&) = delete;
   Replay& operator=(const Replay&) = delete;
 
-  struct Passed {
-    /// The packet as seen from the other side. Nothing when it does not get there. Valid, as
-    /// `decisions` are, until the next packet.
-    std::optional<wire::Bytes> packet;
-    /// `packet` replaces the given one whole, with whatever follows it in its frame.
+  /// An IP packet as seen from the other side.
+  struct Left {
+    std::vector<std::uint8_t> bytes;
+    /// The gateway has made it anew: it is whole, and nothing of its old frame but the link header
+    /// goes with it.
     bool is_new = false;
+  };
+
+  /// What a call has brought about; valid until the next one.
+  struct Passed {
+    /// The packet is none of a control connection, and so it is the same on both sides.
+    bool is_foreign = false;
+    std::span<const Left> left;
     std::span<const Decision> decisions;
     /// What a person should know about this packet.
     std::optional<std::string> note;
@@ -65,9 +73,26 @@ class Replay {
   /// Takes an IP packet as it was captured, its end perhaps cut off. `now` never goes back.
   Passed on_packet(wire::Bytes captured, Time now);
 
+  /// Lets time pass: bytes may be let go, or sent again. To be called about once a second.
+  Passed on_tick(Time now);
+
   std::size_t control_connections() const { return controls_.size(); }
 
  private:
+  /// Keeps what the gateway sends in the name of a peer. Its acknowledgements go to where the bytes
+  /// came from, and are not seen from the other side.
+  class SentPackets final : public Injector {
+   public:
+    InjectResult send(wire::Bytes packet, InjectAs as) override {
+      if (as == InjectAs::tracked) packets_.emplace_back(packet.begin(), packet.end());
+      return InjectResult::sent;
+    }
+    std::vector<std::vector<std::uint8_t>> take() { return std::exchange(packets_, {}); }
+
+   private:
+    std::vector<std::vector<std::uint8_t>> packets_;
+  };
+
   struct Control {
     Master master;
     /// Client lines are edited behind source NAT, server lines behind destination NAT.
@@ -99,32 +124,37 @@ class Replay {
     bool is_empty = false;
   };
 
-  std::optional<Place> place_of(const Segment& segment, std::optional<std::string>& note);
-  std::optional<Place> begin_control(const Tuple& seen, std::optional<std::string>& note);
-  std::optional<Master> master_of(const Tuple& seen, Direction& edited,
-                                  std::optional<std::string>& note);
+  std::optional<Place> place_of(const Segment& segment);
+  bool begin_control(const Tuple& seen);
+  std::optional<Master> master_of(const Tuple& seen, Direction& edited);
   void note_syn(Control& control, Direction direction, const Segment& segment);
-  Passed pass_edited(Control& control, const Segment& segment, Time now);
-  Passed pass_other(Control& control, const Segment& segment, Time now);
-  Passed pass_cut_off(const Place& place, const Segment& segment, std::size_t captured_bytes);
+  void pass_edited(Control& control, const Segment& segment, Time now);
+  void pass_rest(Control& control, Seq from, Time now);
+  std::optional<Seq> pass_verdict(Control& control, const Verdict& verdict);
+  void pass_other(Control& control, const Segment& segment, Time now);
+  void pass_cut_off(const Place& place, const Segment& segment, std::size_t captured_bytes);
   FarAcknowledgement turn_far(Control& control, const Segment& near_segment);
-  void learn_edits(Control& control, std::span<const Decision> decisions, const Segment& sent);
-  Outcome feed(Time now);
+  void learn_edits(Control& control, const Segment& left);
+  void leave_sent();
+  void leave(Control& control, wire::Bytes packet, bool is_new);
 
   std::vector<Nat> nats_;
   std::vector<Port> control_ports_;
   MemoryMasters masters_;
   MemoryExpectations expectations_;
-  MemoryInjector injector_;
+  SentPackets sent_;
   Engine engine_;
-  Time next_tick_{};
 
   std::list<Control> controls_;
-  std::unordered_map<Tuple, Place> places_;  ///< by tuple as captured, both directions
-  std::unordered_set<Tuple> reply_tuples_;
-  std::unordered_set<Tuple> left_alone_;  ///< as captured, client to server
-  std::vector<std::uint8_t> packet_;      ///< at work
-  std::vector<std::uint8_t> other_side_;
+  std::unordered_map<Tuple, Place> places_;    ///< by tuple as captured, both directions
+  std::unordered_map<Tuple, Place> arrivals_;  ///< by tuple as it arrives at the gateway
+  std::unordered_set<Tuple> left_alone_;       ///< as captured, client to server
+  std::vector<std::uint8_t> packet_;           ///< at work
+
+  std::vector<Left> left_;
+  std::vector<Decision> decisions_;
+  std::size_t learned_ = 0;  ///< so many decisions have been looked at for edits
+  std::optional<std::string> note_;
 };
 
 }  // namespace ftpalg::tools

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -75,6 +76,116 @@ bool is_same_file(const std::string& a, const std::string& b) {
   return std::filesystem::equivalent(a, b, ignored);
 }
 
+/// One run over a capture.
+class Run {
+ public:
+  Run(const ReplayOptions& options, std::vector<Nat> nats, std::vector<Port> control_ports,
+      CaptureReader& input, std::optional<CaptureWriter>& output)
+      : options_(options),
+        replay_(std::move(nats), std::move(control_ports)),
+        input_(input),
+        output_(output) {}
+
+  int to_the_end() {
+    while (true) {
+      const auto frame = input_.next();
+      if (!frame) return failed(frame.error());
+      if (!*frame) return EXIT_SUCCESS;
+      ++frames_;
+      on_frame(**frame);
+    }
+  }
+
+  void finish() const {
+    notes_.finish();
+    if (replay_.control_connections() == 0 && notes_.empty()) {
+      fmt::print(stderr,
+                 "ftpalg: none of the {} packets of '{}' belongs to a control connection; name "
+                 "their port with --port\n",
+                 frames_, options_.input);
+    }
+  }
+
+ private:
+  void on_frame(const Frame& frame) {
+    // Packets that were captured on several processors may be out of order.
+    const Time now = std::max(latest_, frame.time);
+    tick_until(now);
+    latest_ = now;
+
+    if (!frame.ip_begin) {
+      write(frame.time, frame.bytes, {}, frame.wire_bytes);
+      return;
+    }
+    const wire::Bytes link_header = frame.bytes.first(*frame.ip_begin);
+    const wire::Bytes packet = frame.bytes.subspan(*frame.ip_begin);
+    const Replay::Passed passed = replay_.on_packet(packet, now);
+    print_decisions(passed, frame.time);
+    if (passed.note) notes_.add(frames_, *passed.note);
+    if (passed.is_foreign) {
+      write(frame.time, frame.bytes, {}, frame.wire_bytes);
+      return;
+    }
+    link_header_of(packet).assign(link_header.begin(), link_header.end());
+    for (const auto& [bytes, is_new] : passed.left) {
+      const std::size_t whole = link_header.size() + bytes.size();
+      write(frame.time, link_header, bytes,
+            is_new ? static_cast<std::uint32_t>(whole) : frame.wire_bytes);
+    }
+  }
+
+  /// Ticks in the seconds since the last frame.
+  void tick_until(Time now) {
+    // After this long a gateway has nothing left to do but to wait for the next packet.
+    constexpr Time busy_time_max = std::chrono::minutes{2};
+    constexpr Time tick = std::chrono::seconds{1};
+    if (frames_ == 1) next_tick_ = now + tick;
+    for (const Time end = next_tick_ + busy_time_max; next_tick_ <= now && next_tick_ < end;
+         next_tick_ += tick) {
+      on_tick(next_tick_);
+    }
+    if (next_tick_ > now) return;
+    on_tick(now);
+    next_tick_ = now + tick;
+  }
+
+  void on_tick(Time now) {
+    const Replay::Passed passed = replay_.on_tick(now);
+    print_decisions(passed, now);
+    for (const auto& [bytes, is_new] : passed.left) {
+      const wire::Bytes link_header = link_header_of(bytes);
+      write(now, link_header, bytes, static_cast<std::uint32_t>(link_header.size() + bytes.size()));
+    }
+  }
+
+  void print_decisions(const Replay::Passed& passed, Time time) const {
+    for (const Decision& decision : passed.decisions) print(decision, options_, frames_, time);
+  }
+
+  void write(Time time, wire::Bytes begin, wire::Bytes rest, std::uint32_t wire_bytes) {
+    if (!output_) return;
+    frame_.assign(begin.begin(), begin.end());
+    frame_.insert(frame_.end(), rest.begin(), rest.end());
+    output_->write(time, frame_, wire_bytes);
+  }
+
+  /// As the latest packet of the same IP version had it; the link header names the version.
+  std::vector<std::uint8_t>& link_header_of(wire::Bytes packet) {
+    return link_headers_[packet[0] >> 4 == 4 ? 0 : 1];
+  }
+
+  const ReplayOptions& options_;
+  Replay replay_;
+  CaptureReader& input_;
+  std::optional<CaptureWriter>& output_;
+  Notes notes_;
+  std::uint64_t frames_ = 0;
+  Time latest_{};
+  Time next_tick_{};
+  std::array<std::vector<std::uint8_t>, 2> link_headers_;
+  std::vector<std::uint8_t> frame_;
+};
+
 int replay(const ReplayOptions& options) {
   std::vector<Nat> nats;
   for (const std::string& text : options.nats) {
@@ -98,47 +209,11 @@ int replay(const ReplayOptions& options) {
     output = std::move(*opened);
   }
 
-  Replay gateway{std::move(nats), std::move(control_ports)};
-  Notes notes;
-  std::uint64_t packets = 0;
-  Time latest{};
-  std::vector<std::uint8_t> frame_out;
-  int exit_status = EXIT_SUCCESS;
-  while (true) {
-    const auto read = input->next();
-    if (!read) exit_status = failed(read.error());
-    if (!read || !*read) break;
-    const Frame& frame = **read;
-    ++packets;
-    // Packets that were captured on several processors may be out of order.
-    latest = std::max(latest, frame.time);
-
-    if (!frame.ip_begin) {
-      if (output) output->write(frame.time, frame.bytes, frame.wire_bytes);
-      continue;
-    }
-    const wire::Bytes link_header = frame.bytes.first(*frame.ip_begin);
-    const wire::Bytes captured = frame.bytes.subspan(*frame.ip_begin);
-    const Replay::Passed passed = gateway.on_packet(captured, latest);
-    for (const Decision& decision : passed.decisions) print(decision, options, packets, frame.time);
-    if (passed.note) notes.add(packets, *passed.note);
-    if (!output || !passed.packet) continue;
-
-    frame_out.assign(link_header.begin(), link_header.end());
-    frame_out.insert(frame_out.end(), passed.packet->begin(), passed.packet->end());
-    output->write(frame.time, frame_out,
-                  passed.is_new ? static_cast<std::uint32_t>(frame_out.size()) : frame.wire_bytes);
-  }
-  notes.finish();
-
+  Run run{options, std::move(nats), std::move(control_ports), *input, output};
+  int exit_status = run.to_the_end();
+  run.finish();
   if (output) {
     if (const auto finished = output->finish(); !finished) exit_status = failed(finished.error());
-  }
-  if (gateway.control_connections() == 0 && notes.empty() && exit_status == EXIT_SUCCESS) {
-    fmt::print(stderr,
-               "ftpalg: none of the {} packets of '{}' belongs to a control connection; name their "
-               "port with --port\n",
-               packets, options.input);
   }
   return exit_status;
 }

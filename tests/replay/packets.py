@@ -205,5 +205,11 @@ def without_first(capture, count):
     return Capture(capture.link_type, capture.frames[count:])
 
 
+def slowed_down(capture, factor):
+    first = capture.frames[0].time
+    return Capture(capture.link_type,
+                   [Frame(first + (f.time - first) * factor, f.data, f.wire_length) for f in capture.frames])
+
+
 def snapped(capture, length):
     return Capture(capture.link_type, [Frame(f.time, f.data[:length], f.wire_length) for f in capture.frames])

@@ -45,7 +45,7 @@ def run(*arguments):
 def objections(path, changed):
     """What tshark has against the packets of a file: ({time: what}, [time of a bad checksum]). `changed` is when."""
     del changed
-    done = subprocess.run(["tshark", "-r", path, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",
+    done = subprocess.run(["tshark", "-n", "-r", path, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",
                            "-Y", "tcp.analysis.flags or tcp.checksum.status == 0 or ip.checksum.status == 0",
                            "-T", "fields", "-e", "frame.time_epoch", "-e", "tcp.analysis.flags",
                            "-e", "tcp.checksum.status", "-e", "ip.checksum.status", "-e", "_ws.col.Info"],
@@ -176,6 +176,18 @@ class ReplayTest(unittest.TestCase):
         self.expect_other_side(CAPTURES / "split-commands.pcap", CLIENT, 9, also_allowed=self.HELD)
         self.expect_other_side(CAPTURES / "split-replies.pcap", SERVER, 8, also_allowed=self.HELD)
 
+    def test_lines_in_pieces_that_come_too_late(self):
+        harder = self.directory / "harder.pcap"
+        packets.write(harder, packets.slowed_down(packets.read(CAPTURES / "split-commands.pcap"), 1500))
+        # Nobody in the capture acknowledges what leaves late, so the gateway sends it again.
+        decisions = self.expect_other_side(harder, CLIENT, 5, also_allowed=f"{self.HELD}|Retransmission|ACKed unseen")
+        self.assertIn("did not come in time", decisions[0]["reason"])
+
+    def test_segments_that_outgrow_the_path(self):
+        self.expect_other_side(CAPTURES / "large-segments.pcap", CLIENT, 3)
+        for frame in packets.read(self.out).frames:
+            self.assertLessEqual(len(frame.data), 1514)
+
     def test_loss(self):
         self.expect_other_side(CAPTURES / "lossy-client.pcap", CLIENT, 12)
         self.expect_other_side(CAPTURES / "lossy-server.pcap", SERVER, 12)
@@ -205,7 +217,7 @@ class ReplayTest(unittest.TestCase):
         harder = self.directory / "harder.pcap"
         for name, nats, rewrites in (("inside-client.pcap", CLIENT, 22), ("inside-server.pcap", SERVER, 11),
                                      ("lossy-client.pcap", CLIENT, 12), ("lossy-server.pcap", SERVER, 12)):
-            for initial in (0, 2**31 - 100, 2**32 - 100, 2**32 - 1):
+            for initial in (2**31 - 100, 2**32 - 100, 2**32 - 1):
                 with self.subTest(name, initial=initial):
                     packets.write(harder, packets.with_initial_numbers(packets.read(CAPTURES / name), initial))
                     self.expect_other_side(harder, nats, rewrites)
@@ -237,7 +249,7 @@ class ReplayTest(unittest.TestCase):
         harder = self.directory / "harder.pcap"
         for name, nats, at_least in (("inside-client.pcap", CLIENT, 20), ("inside-server.pcap", SERVER, 9),
                                      ("lossy-client.pcap", CLIENT, 9)):
-            for count in (1, 2, 3, 4, 6, 9, 13, 15):
+            for count in (1, 2, 4, 9, 13):
                 with self.subTest(name, count=count):
                     packets.write(harder, packets.without_first(packets.read(CAPTURES / name), count))
                     decisions = self.replay(harder, nats)
