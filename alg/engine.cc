@@ -267,7 +267,7 @@ Engine::Extent Engine::read(Passage& passage) {
 
   const bool repeats = begin < stream.next();
   if (repeats) {
-    stream.forget_drops();
+    stream.note_repetition(begin);
     passage.is_faithful = stream.repeats_faithfully(begin, segment.payload());
   }
 
@@ -368,9 +368,8 @@ bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {
 bool Engine::must_wait(Passage& passage, const Line& line) {
   Stream& stream = passage.stream;
   const Connection& connection = passage.connection;
-  if (connection.shifts_itself || !stream.offset_is_unacknowledged() || passage.has_shifted ||
-      !connection.is_editable || !line.fit ||
-      !connection.session.may_announce(passage.direction, policy_)) {
+  if (connection.shifts_itself || !stream.offset_is_unacknowledged() || !connection.is_editable ||
+      !line.fit || !connection.session.may_announce(passage.direction, policy_)) {
     return false;
   }
   if (!has_shape_of_announcement(passage.direction, line.text)) return false;
@@ -556,14 +555,11 @@ Reason Engine::shift(Passage& passage, const Edit& edit) {
   if (!stream.map().has_room()) return Reason::too_many_edits;
   if (passage.connection.shifts_itself || edit.growth() == 0) return Reason::none;
 
+  // What is sent again from the edit on comes at the edit's own position or later: at the position
+  // the old shift is right, after it the new one.
   SequenceOffset offset = stream.offset();
-  if (!passage.has_shifted) {
-    // What is sent again from the edit on comes as the edit's own position or later: at the
-    // position the old shift is right, after it the new one. Further edits in the same segment
-    // count as one with the first.
-    offset.position = edit.position.number;
-    offset.before = offset.after;
-  }
+  offset.position = edit.position.number;
+  offset.before = offset.after;
   offset.after += edit.growth();
   switch (seams_.masters.set_offset(*passage.connection.master, passage.direction, offset)) {
     case OffsetResult::unsupported:
@@ -574,7 +570,6 @@ Reason Engine::shift(Passage& passage, const Edit& edit) {
       break;
   }
   stream.set_offset(offset, edit.end());
-  passage.has_shifted = true;
   return Reason::none;
 }
 

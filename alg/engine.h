@@ -71,7 +71,6 @@ class Engine {
     Seq unsent;  ///< the first byte of the stream that had not been sent on when the segment came
     bool held_before = false;  ///< bytes were held when the segment came
     bool is_faithful = true;   ///< what it repeats is what came first
-    bool has_shifted = false;  ///< an edit in this segment has changed the kernel's offset
   };
 
   struct Announced {

@@ -54,9 +54,9 @@ class Stream {
   Seq forwarded() const { return forwarded_; }
   bool holds_bytes() const { return forwarded_ < next_; }
   /// The stream alone has bytes that the receiver has not acknowledged: [owed_begin(), owed_end()).
-  bool owes_bytes() const { return acknowledged_ < owed_end_; }
+  bool owes_bytes() const { return acknowledged_ < owed_end(); }
   Seq owed_begin() const { return acknowledged_ > kept_begin_ ? acknowledged_ : kept_begin_; }
-  Seq owed_end() const { return owed_end_; }
+  Seq owed_end() const { return owed_end_ < kept_end() ? owed_end_ : kept_end(); }
   /// From now on all that is kept is owed.
   void owe_kept() { owed_end_ = kept_end(); }
 
@@ -156,7 +156,10 @@ class Stream {
   /// Counts that the bytes at `at` were dropped. Returns how often they came by the sender's timer,
   /// with no earlier byte sent again in between.
   unsigned count_drop(Seq at, Time now);
-  void forget_drops() { drops_ = 0; }
+  /// Bytes from `begin` on have come again.
+  void note_repetition(Seq begin) {
+    if (begin < drop_at_) drops_ = 0;
+  }
   /// Bytes at next() have come: those before a dropped segment are on their way, and a line that
   /// waited is read again.
   void note_progress();

@@ -192,7 +192,7 @@ TEST_CASE("a second edit does not wait for ever when nobody answers") {
   CHECK(conversation.everything_arrived());
 }
 
-TEST_CASE("two edits in one segment count as one correction") {
+TEST_CASE("two edits in one segment leave one after the other") {
   Policy policy;
   policy.active_needs_quiet = false;
   for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
