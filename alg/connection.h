@@ -36,6 +36,8 @@ struct Connection {
   bool shifts_itself = false;
   std::array<bool, 2> fin_seen{};
   bool ended = false;
+  /// The number of the SYN that this connection began with; nothing when it was under way already.
+  std::optional<Seq> syn;
   /// A SYN that came while the connection was alive: the connection begins anew if the server
   /// answers it.
   std::optional<Seq> reopening;
@@ -47,6 +49,12 @@ struct Connection {
   Time last_seen{};
 
   Stream& stream(Direction direction) { return streams[static_cast<std::size_t>(direction)]; }
+  void begin(Seq syn_seq) {
+    syn = syn_seq;
+    stream(Direction::original).start(syn_seq + 1);
+  }
+  /// It was answered and has not ended.
+  bool lives() const { return master && !ended; }
   bool was_edited() const { return streams[0].was_edited() || streams[1].was_edited(); }
 };
 

@@ -122,7 +122,7 @@ Outcome Engine::on_packet(wire::Bytes packet, Time now) {
   decisions_.clear();
   const auto segment = Segment::parse(packet);
   if (!segment) return {};
-  const auto found = connection_of(*segment);
+  const auto found = connection_of(*segment, now);
   if (!found) return {};
   auto& [connection, direction] = *found;
 
@@ -136,9 +136,9 @@ Outcome Engine::on_packet(wire::Bytes packet, Time now) {
 
 // --- Segment -> Connection
 
-std::optional<ConnectionTable::Found> Engine::connection_of(const Segment& segment) {
+std::optional<ConnectionTable::Found> Engine::connection_of(const Segment& segment, Time now) {
   const bool is_syn = segment.has(Segment::syn_flag) && !segment.has(Segment::ack_flag);
-  if (is_syn) return on_syn(segment);
+  if (is_syn) return on_syn(segment, now);
 
   const auto found = connections_.find(segment.tuple());
   if (!found || !found->connection.master || answers_reopening(found->connection, segment)) {
@@ -147,15 +147,17 @@ std::optional<ConnectionTable::Found> Engine::connection_of(const Segment& segme
   return found;
 }
 
-ConnectionTable::Found Engine::on_syn(const Segment& segment) {
+ConnectionTable::Found Engine::on_syn(const Segment& segment, Time now) {
   const auto found = connections_.find(segment.tuple());
-  if (found && found->connection.master && !found->connection.ended) {
+  if (found && found->connection.syn == segment.seq()) return *found;
+  if (found && found->connection.lives()) {
     // Anybody can send a SYN. Only the server's answer to it shows that a new connection begins.
     found->connection.reopening = segment.seq();
     return *found;
   }
   Connection& connection = admit(segment.tuple());
-  connection.stream(Direction::original).start(segment.seq() + 1);
+  connection.begin(segment.seq());
+  end_deadlines_.push_back({now + policy_.session_linger, connection.original, 0});
   return {connection, Direction::original};
 }
 
@@ -173,7 +175,7 @@ std::optional<ConnectionTable::Found> Engine::on_new_master(const Segment& segme
     connections_.set_master(known->connection, *master);
   } else if (known && answers_reopening(known->connection, segment)) {
     Connection& connection = admit(master->original);
-    connection.stream(Direction::original).start(segment.ack());
+    connection.begin(segment.ack() + -1);
     connections_.set_master(connection, *master);
   } else {
     // One that was under way is taken up where it speaks; an end, or an echo of one, is nothing to
@@ -765,7 +767,7 @@ std::span<const Decision> Engine::on_tick(Time now) {
   while (!end_deadlines_.empty() && end_deadlines_.front().at <= now) {
     const auto found = connections_.find(end_deadlines_.front().original);
     end_deadlines_.pop_front();
-    if (!found || !found->connection.ended) continue;
+    if (!found || found->connection.lives()) continue;
     const Time at = found->connection.last_seen + policy_.session_linger;
     if (at <= now) {
       forget(found->connection);

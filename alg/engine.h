@@ -85,8 +85,8 @@ class Engine {
     unsigned repeats = 0;  ///< how often the same was done before
   };
 
-  std::optional<ConnectionTable::Found> connection_of(const Segment& segment);
-  ConnectionTable::Found on_syn(const Segment& segment);
+  std::optional<ConnectionTable::Found> connection_of(const Segment& segment, Time now);
+  ConnectionTable::Found on_syn(const Segment& segment, Time now);
   std::optional<ConnectionTable::Found> on_new_master(const Segment& segment);
   static bool answers_reopening(const Connection& connection, const Segment& segment);
   void note_master(Connection& connection) const;

@@ -56,7 +56,8 @@ struct Policy {
   Time hold_time_max = std::chrono::seconds{10};
   Time expectation_life = std::chrono::seconds{60};
   Time session_idle_max = std::chrono::hours{24};
-  /// How long an ended session is remembered, for segments that are sent again.
+  /// How long an ended session is remembered, for segments that are sent again, and one that was
+  /// not answered.
   Time session_linger = std::chrono::seconds{30};
   std::uint32_t sessions_max = 1'000'000;
 
