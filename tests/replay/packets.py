@@ -205,6 +205,18 @@ def without_first(capture, count):
     return Capture(capture.link_type, capture.frames[count:])
 
 
+def twice(capture, seconds_between, with_end):
+    """The same connection again, with other sequence numbers; the first with or without its end."""
+    first = with_initial_numbers(capture, 1000)
+    again = with_initial_numbers(capture, 3 * 10**9)
+    if not with_end:
+        end = next(at for at, frame in enumerate(first.frames) if segment_of(first, frame).flags & FIN)
+        del first.frames[end:]
+    for frame in again.frames:
+        frame.time += seconds_between * 10**9
+    return Capture(capture.link_type, first.frames + again.frames)
+
+
 def slowed_down(capture, factor):
     first = capture.frames[0].time
     return Capture(capture.link_type,
