@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The subcommands of ftpalg. Each add_* function registers one subcommand with its options on `app`; when that
-// subcommand is chosen on the command line it runs from CLI11's callback and stores the program's exit status.
+// The subcommands of ftpalg. Each add_* function registers one subcommand with its options on
+// `app`; when that subcommand is chosen on the command line it runs from CLI11's callback and
+// stores the program's exit status.
 #pragma once
 
 namespace CLI {
