@@ -18,11 +18,11 @@ def expect_in(what, part, whole):
         raise Failure(f"{what}: expected it to contain {part!r}, got {whole!r}")
 
 
-def wait_until(condition, what, limit=5.0):
+def wait_until(condition, what, limit=5.0, interval=0.01):
     """Returns the first true value of condition(); fails when none came within limit seconds."""
     deadline = time.monotonic() + limit
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise Failure(f"waited {limit:g} s in vain until {what}")
-        time.sleep(0.01)
+        time.sleep(interval)
     return value
