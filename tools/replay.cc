@@ -380,7 +380,8 @@ void Replay::pass_other(Control& control, const Segment& segment, Time now) {
                              back_segment->payload().size() == near_segment->payload().size();
   if (is_comparable && !are_same(*Segment::parse(turned_back), *near_segment)) {
     note_ =
-        "the engine does not give back this packet as it was captured; please report it with the "
+        "the gateway would not have let this packet pass as it stands here: it contradicts what "
+        "came before it"; please report it with the "
         "capture";
   }
 }
