@@ -8,6 +8,7 @@ import fcntl
 import ftplib
 import os
 import re
+import select
 import socket
 import struct
 import termios
@@ -62,10 +63,8 @@ class End:
 
     def arrived(self):
         """What has arrived until now and was not heard yet; does not wait."""
-        try:
-            self._received += self.socket.recv(1 << 16, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            pass
+        while select.select([self.socket], [], [], 0)[0]:
+            self._receive()
         return self._received
 
     def wait_until_acknowledged(self):
