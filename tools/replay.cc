@@ -381,8 +381,7 @@ void Replay::pass_other(Control& control, const Segment& segment, Time now) {
   if (is_comparable && !are_same(*Segment::parse(turned_back), *near_segment)) {
     note_ =
         "the gateway would not have let this packet pass as it stands here: it contradicts what "
-        "came before it"; please report it with the "
-        "capture";
+        "came before it";
   }
 }
 
