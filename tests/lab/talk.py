@@ -67,6 +67,10 @@ class End:
             self._receive()
         return self._received
 
+    def segment_bytes(self):
+        """How many bytes the kernel sends in one segment."""
+        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+
     def wait_until_acknowledged(self):
         """Waits until all that was written has been acknowledged to the kernel."""
         wait_until(lambda: self._unacknowledged() == 0, f"what the {self.name} wrote is acknowledged",
@@ -129,8 +133,9 @@ class Talk:
         self.server.say(reply)
         self.client.hear(reply)
 
-    def active_transfer(self, verb, write=End.write):
-        """Announces a port by verb, whose line is written by write(client, line), and transfers to it.
+    def active_transfer(self, verb, write=End.write, then=lambda: None):
+        """Announces a port by verb, whose line is written by write(client, line), and transfers to it. What that
+        wrote behind the line is dealt with by then().
         Returns the (host, port) that the client announced and those that the server heard."""
         host = self.client.socket.getsockname()[0]
         with self._client_namespace.entered():
@@ -144,12 +149,13 @@ class Talk:
             heard = parse_announcement(verb, argument)
             expect_equal(f"the host that {verb} tells the server", self.client_as_seen, heard[0])
             self.reply(f"200 {verb} command successful.")
+            then()
             self._transfer(lambda: (_dial(self.scene.server, *heard), _accept(listener)))
         return announced, heard
 
-    def passive_transfer(self, code, write=End.write):
+    def passive_transfer(self, code, write=End.write, then=lambda: None):
         """Asks for a port, which is told by a reply with the code, written by write(server, line), and transfers
-        from it. Returns the (host, port) that the server announced and those that the client heard."""
+        from it. What that wrote behind the line is dealt with by then(). Returns the (host, port) that the server announced and those that the client heard."""
         host = self.scene.plan.server
         with self.scene.server.entered():
             listener = socket.create_server((host, 0), family=_socket_family(host))
@@ -161,6 +167,7 @@ class Talk:
             write(self.server, passive_reply(code, *announced))
             heard = parse_passive_reply(code, self.client.hear_line(), self.dial)
             expect_equal(f"the host that {code} tells the client", self.dial, heard[0])
+            then()
             self._transfer(lambda: tuple(reversed((_dial(self._client_namespace, *heard), _accept(listener)))))
         return announced, heard
 
