@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "alg/data_connection.h"
+#include "alg/departure.h"
 #include "alg/sack_option.h"
 
 namespace ftpalg {
@@ -43,77 +45,8 @@ bool has_shape_of_announcement(Direction direction, std::string_view line) {
   return reply && announcement_of(reply->code).has_value();
 }
 
-/// The data connection that `announced` asks for, before a public port has been chosen.
-Expectation expectation_for(const Master& master, bool active, Port announced) {
-  Expectation expectation;
-  expectation.master = master.original;
-  expectation.source = active ? master.server() : master.client();
-  expectation.destination.address =
-      active ? master.client_as_server_sees_it() : master.server_as_client_dials_it();
-  expectation.destination.port = announced;
-  expectation.real_port = announced;
-  expectation.direction = active ? Direction::reply : Direction::original;
-  expectation.follows_master = master.is_nated();
-  return expectation;
-}
-
-/// Who may connect to what, as the gateway sees it.
-Tuple announced_key(const Expectation& expectation) {
-  return {{expectation.source, Port{}}, expectation.destination};
-}
-
-/// Where the data connection ends up behind NAT.
-Endpoint inside_endpoint(const Expectation& expectation, const Master& master) {
-  return {expectation.direction == Direction::reply ? master.client() : master.server(),
-          expectation.real_port};
-}
-
 constexpr std::size_t index(Direction direction) {
   return static_cast<std::size_t>(direction);
-}
-
-/// What every path takes: the least that its family asks of a host or a link (RFC 791, section 3.1;
-/// RFC 8200, section 5).
-std::size_t safe_packet_bytes(const Tuple& tuple) {
-  constexpr std::size_t ipv4_packet_bytes = 576;
-  constexpr std::size_t ipv6_packet_bytes = 1280;
-  return tuple.source.address.family() == Family::ipv4 ? ipv4_packet_bytes : ipv6_packet_bytes;
-}
-
-/// How many payload bytes may leave in the place of `segment`: its sender's path took it as it
-/// came.
-std::size_t payload_room(const Segment& segment) {
-  return std::max(segment.packet().size(), safe_packet_bytes(segment.tuple())) -
-         segment.headers().size();
-}
-
-/// The last end up to `to` for which the bytes from `from` on, with their edits, fit into `room`.
-/// What is cut off is sent again by its sender, since nobody acknowledges it. An edit is not cut:
-/// one that comes first leaves whole.
-Seq fitting_end(const Stream& stream, Seq from, Seq to, std::size_t room) {
-  Seq at = from;
-  for (const Edit& edit : stream.edits()) {
-    if (edit.end() <= at) continue;
-    if (edit.position >= to) break;
-    const auto before = static_cast<std::size_t>(std::max(0, edit.position - at));
-    if (before >= room) return at + static_cast<std::int64_t>(room);
-    room -= before;
-    const std::size_t text_bytes = edit.text.view().size();
-    if (text_bytes > room) return edit.position > from ? edit.position : edit.end();
-    room -= text_bytes;
-    at = edit.end();
-  }
-  return std::min(std::max(at, to), at + static_cast<std::int64_t>(room));
-}
-
-/// The public port of try number `attempt`: the announced one first where the range allows, then
-/// the next ones.
-Port public_port(Port announced, const Policy& policy, std::uint32_t attempt) {
-  const PortRange range = policy.data_ports.value_or(PortRange{policy.lowest_port, Port{65535}});
-  const std::uint32_t start = range.contains(announced)
-                                  ? std::uint32_t{announced.number} - range.first.number
-                                  : announced.number % range.size();
-  return Port{static_cast<std::uint16_t>(range.first.number + (start + attempt) % range.size())};
 }
 
 }  // namespace
@@ -654,7 +587,7 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   if (from < extent.to && !stream.can_give(from, &segment)) return {};
   builder_.begin_like(segment);
   const Seq to = fitting_end(stream, from, extent.to, payload_room(segment));
-  append_range(stream, &segment, from, to);
+  append_range(builder_, stream, &segment, from, to);
   if (to < segment.payload_end()) builder_.clear_flag(Segment::fin_flag);
   if (segment.has(Segment::syn_flag)) leaves_as = leaves_as + -1;
   if (segment.has(Segment::urg_flag)) {
@@ -664,36 +597,6 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   builder_.set_seq(shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as));
   if (shifts_itself) shift_acknowledgement(passage);
   return {Verdict::Action::replace, builder_.finish()};
-}
-
-/// Appends the stream's bytes [from, to) with their edits. An edit is a whole: it leaves complete
-/// or not at all. `segment` brings what is not kept; it may be null when all is.
-void Engine::append_range(const Stream& stream, const Segment* segment, Seq from, Seq to) {
-  Seq at = from;
-  for (const Edit& edit : stream.edits()) {
-    if (edit.end() <= at) continue;
-    if (edit.position >= to) break;
-    append_original(stream, segment, at, std::max(at, edit.position));
-    const std::string_view text = edit.text.view();
-    builder_.append({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-    at = edit.end();
-  }
-  append_original(stream, segment, at, std::max(at, to));
-}
-
-/// Appends the bytes [from, to) as they first came: what is not kept any more is the segment's own.
-void Engine::append_original(const Stream& stream, const Segment* segment, Seq from, Seq to) {
-  const auto append_own = [&](Seq own_from, Seq own_to) {
-    if (own_from >= own_to) return;
-    const auto offset = static_cast<std::size_t>(own_from - segment->payload_seq());
-    builder_.append(
-        segment->payload().subspan(offset, static_cast<std::size_t>(own_to - own_from)));
-  };
-  const Seq kept_from = stream.keeps_any() ? std::clamp(stream.kept_begin(), from, to) : from;
-  const Seq kept_to = stream.keeps_any() ? std::clamp(stream.kept_end(), kept_from, to) : from;
-  append_own(from, kept_from);
-  if (kept_from < kept_to) builder_.append(stream.kept(kept_from, kept_to));
-  append_own(kept_to, to);
 }
 
 /// With offsets of our own: the acknowledgement and SACK blocks count in the numbering that the
@@ -739,7 +642,7 @@ bool Engine::pay_owed(Connection& connection, Direction direction) {
         acknowledges, own.window, timestamps);
     const std::size_t room = safe_packet_bytes(tuple) - builder_.header_bytes();
     const Seq to = fitting_end(stream, from, stream.owed_end(), room);
-    append_range(stream, nullptr, from, to);
+    append_range(builder_, stream, nullptr, from, to);
     seams_.injector.send(builder_.finish(), InjectAs::tracked);
     from = to;
   }

@@ -119,8 +119,6 @@ class Engine {
                    std::string_view line);
 
   Verdict send_on(Passage& passage, Extent extent);
-  void append_range(const Stream& stream, const Segment* segment, Seq from, Seq to);
-  void append_original(const Stream& stream, const Segment* segment, Seq from, Seq to);
   void shift_acknowledgement(const Passage& passage);
   bool pay_owed(Connection& connection, Direction direction);
 
