@@ -30,8 +30,9 @@ struct Connection {
     std::optional<Timestamps> timestamps;
   };
   std::array<Heard, 2> heard{};
-  /// A line may have to be edited here: what one end announces, the other must read otherwise.
-  bool is_editable = false;
+  /// By direction: what this end announces, the other must read otherwise, so lines may have to be
+  /// edited.
+  std::array<bool, 2> is_editable{};
   /// Sequence numbers are shifted by the engine and not by the kernel.
   bool shifts_itself = false;
   std::array<bool, 2> fin_seen{};

@@ -20,8 +20,9 @@ constexpr std::uint32_t port_tries_max = 128;
 constexpr unsigned copies_that_suggest_acknowledgement = 4;
 
 /// How often bytes that only the gateway has are sent again, and how long it waits for their
-/// acknowledgement. Pure acknowledgements are not queued, so it may wait in vain.
-constexpr unsigned owed_repeats_max = 5;
+/// acknowledgement: twice as long each time. Pure acknowledgements are not queued, so it may wait
+/// in vain.
+constexpr unsigned owed_repeats_max = 7;
 constexpr Time owed_repeat_time = std::chrono::seconds{1};
 
 /// A TLS record begins with its content type, 20 to 23, and the major version 3 (RFC 8446,
@@ -60,8 +61,9 @@ Outcome Engine::on_packet(wire::Bytes packet, Time now) {
   auto& [connection, direction] = *found;
 
   connections_.touch(connection, now);
-  note_acknowledgement(connection, direction, *segment);
   Passage passage{connection, direction, *segment, now, connection.stream(direction), {}};
+  passage.acknowledges_anew = connection.heard[index(direction)].ack != segment->ack();
+  note_acknowledgement(connection, direction, *segment);
   const Extent extent = read(passage);
   note_end(connection, direction, *segment, now);
   return {send_on(passage, extent), decisions_};
@@ -126,15 +128,18 @@ std::optional<ConnectionTable::Found> Engine::on_new_master(const Segment& segme
 
 void Engine::note_master(Connection& connection) const {
   const Master& master = *connection.master;
-  const auto is_external = [&](const Address& address, const Address& peer) {
-    return policy_.advertised(address, peer) != address;
-  };
-  const bool has_external = is_external(master.server_as_client_dials_it(), master.client()) ||
-                            is_external(master.client_as_server_sees_it(), master.server());
-  connection.is_editable = master.is_nated() || has_external;
+  const bool client_is_external =
+      policy_.advertised(master.client_as_server_sees_it(), master.server()) !=
+      master.client_as_server_sees_it();
+  const bool server_is_external =
+      policy_.advertised(master.server_as_client_dials_it(), master.client()) !=
+      master.server_as_client_dials_it();
+  connection.is_editable = {
+      client_is_external || master.client() != master.client_as_server_sees_it(),
+      server_is_external || master.server() != master.server_as_client_dials_it()};
   // Without NAT conntrack keeps no offsets (kernel-facts 15).
-  connection.shifts_itself =
-      policy_.offset_owner == OffsetOwner::engine || (has_external && !master.is_nated());
+  connection.shifts_itself = policy_.offset_owner == OffsetOwner::engine ||
+                             ((client_is_external || server_is_external) && !master.is_nated());
 }
 
 Connection& Engine::admit(const Tuple& original) {
@@ -274,6 +279,9 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
     stream.skip_to(end);
   } else if (!(is_kept && hold(passage))) {
     stream.forward_until(end);
+    if (passage.held_before) {
+      hold_deadlines_.push({passage.now + owed_repeat_time, passage.connection.original, 0});
+    }
   }
   return stream.forwarded();
 }
@@ -303,8 +311,9 @@ bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {
 bool Engine::must_wait(Passage& passage, const Line& line) {
   Stream& stream = passage.stream;
   const Connection& connection = passage.connection;
-  if (connection.shifts_itself || !stream.offset_is_unacknowledged() || !connection.is_editable ||
-      !line.fit || !connection.session.may_announce(passage.direction, policy_)) {
+  if (connection.shifts_itself || !stream.offset_is_unacknowledged() ||
+      !connection.is_editable[index(passage.direction)] || !line.fit ||
+      !connection.session.may_announce(passage.direction, policy_)) {
     return false;
   }
   if (!has_shape_of_announcement(passage.direction, line.text)) return false;
@@ -313,7 +322,7 @@ bool Engine::must_wait(Passage& passage, const Line& line) {
   // not: then it is for the stream to send them.
   stream.take_offset_as_acknowledged();
   stream.owe_kept();
-  hold_deadlines_.push_back({passage.now + owed_repeat_time, connection.original, 0});
+  hold_deadlines_.push({passage.now + owed_repeat_time, connection.original, 0});
   return false;
 }
 
@@ -324,15 +333,16 @@ bool Engine::hold(Passage& passage) {
   Stream& stream = passage.stream;
   const auto unfinished = stream.unfinished_line();
   const bool may_be_edited =
-      unfinished && connection.is_editable && !passage.segment.has(Segment::fin_flag) &&
+      unfinished && connection.is_editable[index(passage.direction)] &&
+      !passage.segment.has(Segment::fin_flag) &&
       connection.session.may_announce(passage.direction, policy_) &&
       (passage.direction == Direction::original ? may_become_active_command(*unfinished)
                                                 : may_become_passive_reply(*unfinished));
   if (!may_be_edited || !acknowledge_held(passage)) return false;
   if (!passage.held_before) {
-    hold_deadlines_.push_back({passage.now + policy_.hold_time_max, connection.original, 0});
+    hold_deadlines_.push({passage.now + policy_.hold_time_max, connection.original, 0});
   }
-  stream.hold_from(std::max(stream.line_begin(), passage.unsent));
+  stream.hold_from(std::max(stream.line_begin(), passage.unsent), passage.now);
   return true;
 }
 
@@ -585,6 +595,12 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   if (is_all_acknowledged && !segment.has(Segment::fin_flag)) leaves_as = leaves_as + -1;
 
   if (from < extent.to && !stream.can_give(from, &segment)) return {};
+  // A segment whose bytes are all held has only its acknowledgement left. An old one would look
+  // like the sign of a loss.
+  const bool says_nothing = from == extent.to && !segment.payload().empty() &&
+                            !is_all_acknowledged && !passage.acknowledges_anew &&
+                            !segment.has(Segment::fin_flag) && !segment.has(Segment::rst_flag);
+  if (says_nothing) return {Verdict::Action::drop, {}};
   builder_.begin_like(segment);
   const Seq to = fitting_end(stream, from, extent.to, payload_room(segment));
   append_range(builder_, stream, &segment, from, to);
@@ -613,12 +629,13 @@ void Engine::shift_acknowledgement(const Passage& passage) {
 
 /// Sends what nobody else can send, in its sender's name: the start of a line whose rest does not
 /// come, or what was lost after it had been held. True when there was something to send.
-bool Engine::pay_owed(Connection& connection, Direction direction) {
+bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
   Stream& stream = connection.stream(direction);
   if (!stream.owes_bytes()) return false;
-  // The rest has come, and waits for an acknowledgement.
-  if (stream.holds_bytes() && stream.line_waits()) return true;
-  if (stream.holds_bytes()) {
+  // A line whose rest has come waits for an acknowledgement, however long.
+  const bool is_held_too_long = stream.holds_bytes() && !stream.line_waits() &&
+                                now >= stream.held_since() + policy_.hold_time_max;
+  if (is_held_too_long) {
     stream.forward_until(stream.next());
     decide(connection, direction, Action::forward, Reason::held_too_long,
            stream.unfinished_line().value_or(std::string_view{}));
@@ -634,14 +651,14 @@ bool Engine::pay_owed(Connection& connection, Direction direction) {
   const Seq acknowledges = connection.shifts_itself
                                ? connection.stream(opposite(direction)).map().backward(own.ack)
                                : own.ack;
-  for (Seq from = stream.owed_begin();
-       from < stream.owed_end() && stream.can_give(from, nullptr);) {
+  const Seq end = std::min(stream.owed_end(), stream.forwarded());
+  for (Seq from = stream.owed_begin(); from < end && stream.can_give(from, nullptr);) {
     const Seq leaves_as = stream.map().forward(from);
     builder_.begin_bare(
         tuple, connection.shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as),
         acknowledges, own.window, timestamps);
     const std::size_t room = safe_packet_bytes(tuple) - builder_.header_bytes();
-    const Seq to = fitting_end(stream, from, stream.owed_end(), room);
+    const Seq to = fitting_end(stream, from, end, room);
     append_range(builder_, stream, nullptr, from, to);
     seams_.injector.send(builder_.finish(), InjectAs::tracked);
     from = to;
@@ -656,15 +673,16 @@ std::span<const Decision> Engine::on_tick(Time now) {
     expectation_deadlines_.pop_front();
     if (found && found->connection.expectation_ends <= now) end_expectation(found->connection);
   }
-  while (!hold_deadlines_.empty() && hold_deadlines_.front().at <= now) {
-    const Deadline deadline = hold_deadlines_.front();
-    hold_deadlines_.pop_front();
+  while (!hold_deadlines_.empty() && hold_deadlines_.top().at <= now) {
+    const Deadline deadline = hold_deadlines_.top();
+    hold_deadlines_.pop();
     const auto found = connections_.find(deadline.original);
     if (!found || found->connection.ended) continue;
-    const bool client_sent = pay_owed(found->connection, Direction::original);
-    const bool server_sent = pay_owed(found->connection, Direction::reply);
+    const bool client_sent = pay_owed(found->connection, Direction::original, now);
+    const bool server_sent = pay_owed(found->connection, Direction::reply, now);
     if ((client_sent || server_sent) && deadline.repeats < owed_repeats_max) {
-      hold_deadlines_.push_back({now + owed_repeat_time, deadline.original, deadline.repeats + 1});
+      hold_deadlines_.push({now + owed_repeat_time * (1U << deadline.repeats), deadline.original,
+                            deadline.repeats + 1});
     }
   }
   while (!end_deadlines_.empty() && end_deadlines_.front().at <= now) {

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <queue>
 #include <span>
 #include <vector>
 
@@ -69,8 +71,9 @@ class Engine {
     Time now;
     Stream& stream;
     Seq unsent;  ///< the first byte of the stream that had not been sent on when the segment came
-    bool held_before = false;  ///< bytes were held when the segment came
-    bool is_faithful = true;   ///< what it repeats is what came first
+    bool acknowledges_anew = false;  ///< its ACK is not the one that its sender gave last
+    bool held_before = false;        ///< bytes were held when the segment came
+    bool is_faithful = true;         ///< what it repeats is what came first
   };
 
   struct Announced {
@@ -83,6 +86,8 @@ class Engine {
     Time at;
     Tuple original;
     unsigned repeats = 0;  ///< how often the same was done before
+
+    friend bool operator>(const Deadline& a, const Deadline& b) { return a.at > b.at; }
   };
 
   std::optional<ConnectionTable::Found> connection_of(const Segment& segment, Time now);
@@ -120,7 +125,7 @@ class Engine {
 
   Verdict send_on(Passage& passage, Extent extent);
   void shift_acknowledgement(const Passage& passage);
-  bool pay_owed(Connection& connection, Direction direction);
+  bool pay_owed(Connection& connection, Direction direction, Time now);
 
   Policy policy_;
   Seams seams_;
@@ -129,7 +134,8 @@ class Engine {
   /// consumed: the data connection may be running, or its end be remembered by TCP (TIME-WAIT).
   std::unordered_map<Tuple, Announced> announced_;
   std::deque<Deadline> expectation_deadlines_;
-  std::deque<Deadline> hold_deadlines_;
+  /// Soonest first: these have different lengths.
+  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> hold_deadlines_;
   std::deque<Deadline> end_deadlines_;
   std::array<std::uint64_t, reason_count> counts_{};
   std::vector<Decision> decisions_;

@@ -96,11 +96,13 @@ class Stream {
   /// All that was read is sent on, but for what follows `until`.
   void forward_until(Seq until) { forwarded_ = until; }
 
-  /// What was read but ends at or after `from` is held: it has been acknowledged to its sender.
-  void hold_from(Seq from) {
+  /// What was read from `from` on is held: it has been acknowledged to its sender.
+  void hold_from(Seq from, Time now) {
+    if (owed_end_ <= from) held_since_ = now;
     forwarded_ = from;
     owed_end_ = next_;
   }
+  Time held_since() const { return held_since_; }
 
   /// Keeps the bytes from `at` on, the newest of the stream. Older ones make room, unless they are
   /// owed: then nothing is kept, and the answer is false.
@@ -185,6 +187,7 @@ class Stream {
   std::string partial_;
 
   Seq owed_end_;
+  Time held_since_{};
   Seq kept_begin_;
   std::vector<std::uint8_t> kept_;  ///< reaches up to next_, or is empty
   struct Early {

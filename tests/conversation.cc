@@ -225,6 +225,7 @@ void Conversation::cross(Direction direction, const std::vector<std::uint8_t>& p
     decisions_.insert(decisions_.end(), outcome.decisions.begin(), outcome.decisions.end());
     if (outcome.verdict.action == Verdict::Action::drop) {
       ++segments_dropped_;
+      deliver_injected();
       return;
     }
     if (outcome.verdict.action == Verdict::Action::replace) {
