@@ -341,6 +341,9 @@ bool Engine::hold(Passage& passage) {
   if (!may_be_edited || !acknowledge_held(passage)) return false;
   if (!passage.held_before) {
     hold_deadlines_.push({passage.now + policy_.hold_time_max, connection.original, 0});
+    // The acknowledgement covers what was sent on before, too: should that be lost, its sender does
+    // not know.
+    hold_deadlines_.push({passage.now + owed_repeat_time, connection.original, 0});
   }
   stream.hold_from(std::max(stream.line_begin(), passage.unsent), passage.now);
   return true;
