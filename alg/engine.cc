@@ -62,8 +62,7 @@ Outcome Engine::on_packet(wire::Bytes packet, Time now) {
 
   connections_.touch(connection, now);
   Passage passage{connection, direction, *segment, now, connection.stream(direction), {}};
-  passage.acknowledges_anew = connection.heard[index(direction)].ack != segment->ack();
-  note_acknowledgement(connection, direction, *segment);
+  note_acknowledgement(passage);
   const Extent extent = read(passage);
   note_end(connection, direction, *segment, now);
   return {send_on(passage, extent), decisions_};
@@ -148,17 +147,24 @@ Connection& Engine::admit(const Tuple& original) {
   return connections_.insert(original);
 }
 
-void Engine::note_acknowledgement(Connection& connection, Direction direction,
-                                  const Segment& segment) {
-  connection.heard[index(direction)] = {segment.ack(), segment.window(), segment.timestamps()};
-  Stream& peer = connection.stream(opposite(direction));
-  if (!segment.has(Segment::ack_flag) || !peer.is_started()) return;
+void Engine::note_acknowledgement(Passage& passage) {
+  const Segment& segment = passage.segment;
+  Connection& connection = passage.connection;
+  const Direction peer_direction = opposite(passage.direction);
+  Connection::Heard& heard = connection.heard[index(passage.direction)];
+  passage.acknowledges_anew = heard.ack != segment.ack();
+  heard = {segment.ack(), segment.window(), segment.timestamps()};
 
+  Stream& peer = connection.stream(peer_direction);
+  if (!segment.has(Segment::ack_flag) || !peer.is_started()) return;
   const Seq acknowledged = peer.map().backward(segment.ack());
-  const bool fin_counts = connection.fin_seen[index(opposite(direction))];
+  const bool fin_counts = connection.fin_seen[index(peer_direction)];
   // The receiver may have bytes that never came by here: they passed while the queue was full or
   // nobody listened.
-  if (acknowledged > peer.next() + (fin_counts ? 1 : 0)) peer.resume_at(acknowledged);
+  if (acknowledged > peer.next() + (fin_counts ? 1 : 0)) {
+    peer.resume_at(acknowledged);
+    passage.shows_unseen_bytes = true;
+  }
   // What is held nobody can have received, whatever a peer says.
   peer.acknowledged(std::min(acknowledged, peer.forwarded()));
 }
@@ -235,9 +241,12 @@ Engine::Extent Engine::on_missing_bytes(Passage& passage) {
     return {begin, end};
   }
   stream.keep_early(begin, segment.payload());
+  // Where the other end's bytes went by unseen, this end's did too.
   const bool may_pass_unseen = !passage.connection.shifts_itself;
-  if (!may_pass_unseen ||
-      stream.count_drop(begin, passage.now) < copies_that_suggest_acknowledgement) {
+  const bool has_passed_unseen =
+      passage.shows_unseen_bytes || (may_pass_unseen && stream.count_drop(begin, passage.now) >=
+                                                            copies_that_suggest_acknowledgement);
+  if (!has_passed_unseen) {
     decide(passage, Action::wait, Reason::bytes_missing, {});
     return {begin, end, true};
   }

@@ -71,9 +71,10 @@ class Engine {
     Time now;
     Stream& stream;
     Seq unsent;  ///< the first byte of the stream that had not been sent on when the segment came
-    bool acknowledges_anew = false;  ///< its ACK is not the one that its sender gave last
-    bool held_before = false;        ///< bytes were held when the segment came
-    bool is_faithful = true;         ///< what it repeats is what came first
+    bool shows_unseen_bytes = false;  ///< its ACK is for bytes that never came by here
+    bool acknowledges_anew = false;   ///< its ACK is not the one that its sender gave last
+    bool held_before = false;         ///< bytes were held when the segment came
+    bool is_faithful = true;          ///< what it repeats is what came first
   };
 
   struct Announced {
@@ -96,7 +97,7 @@ class Engine {
   static bool answers_reopening(const Connection& connection, const Segment& segment);
   void note_master(Connection& connection) const;
   Connection& admit(const Tuple& original);
-  void note_acknowledgement(Connection& connection, Direction direction, const Segment& segment);
+  void note_acknowledgement(Passage& passage);
   void note_end(Connection& connection, Direction direction, const Segment& segment, Time now);
 
   Extent read(Passage& passage);

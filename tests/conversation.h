@@ -101,6 +101,7 @@ class Conversation {
     now_ += time;
     tick();
   }
+  Time now() const { return now_; }
   /// Segments of this end are lost on their way from the engine to the other end.
   void lose_after_engine(Direction direction, bool lose) {
     losing_[static_cast<std::size_t>(direction)] = lose;

@@ -526,6 +526,22 @@ TEST_CASE("bytes that the gateway never saw do not stop the session") {
     conversation.client("NOOP\r\n");
     CHECK(conversation.server_received() == login_to_server + "NOOP\r\nNOOP\r\n");
   }
+  SECTION("the server's answer was not seen either") {
+    const std::string answer = "200 ok\r\n";
+    server.sent += answer;
+    server.sent_until = server.sent_until + static_cast<std::int64_t>(answer.size());
+    client.received += answer;
+    client.expected = client.expected + static_cast<std::int64_t>(answer.size());
+    server.acknowledged = server.sent_until;
+
+    const Time before = conversation.now();
+    conversation.client("NOOP\r\n");
+    CHECK(conversation.now() == before);
+    conversation.server("200 ok\r\n");
+    conversation.client("PORT 10,0,0,2,195,80\r\n");
+    CHECK(conversation.server_received() ==
+          login_to_server + "NOOP\r\nNOOP\r\nPORT 203,0,113,100,195,80\r\n");
+  }
   CHECK(conversation.everything_arrived());
 }
 
