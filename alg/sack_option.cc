@@ -3,12 +3,11 @@
 
 #include <algorithm>
 
+#include "alg/tcp_option.h"
+
 namespace ftpalg {
 namespace {
 
-constexpr std::uint8_t option_end = 0;
-constexpr std::uint8_t option_nop = 1;
-constexpr std::uint8_t option_sack = 5;
 constexpr std::size_t block_bytes = 8;
 
 void shift_option(wire::MutableBytes option, const SeqMap& map) {
@@ -24,24 +23,16 @@ void shift_option(wire::MutableBytes option, const SeqMap& map) {
   const bool is_empty = written == 2;
   option[1] = static_cast<std::uint8_t>(written);
   const std::size_t kept = is_empty ? 0 : written;
-  std::fill(option.begin() + static_cast<std::ptrdiff_t>(kept), option.end(), option_nop);
+  std::fill(option.begin() + static_cast<std::ptrdiff_t>(kept), option.end(),
+            tcp_option::no_operation);
 }
 
 }  // namespace
 
 void shift_sack_blocks(wire::MutableBytes options, const SeqMap& map) {
-  std::size_t at = 0;
-  while (at < options.size() && options[at] != option_end) {
-    if (options[at] == option_nop) {
-      ++at;
-      continue;
-    }
-    if (at + 1 >= options.size()) return;
-    const std::size_t length = options[at + 1];
-    if (length < 2 || at + length > options.size()) return;
-    if (options[at] == option_sack) shift_option(options.subspan(at, length), map);
-    at += length;
-  }
+  tcp_option::visit_all(options, [&](wire::MutableBytes option) {
+    if (option[0] == tcp_option::sack) shift_option(option, map);
+  });
 }
 
 }  // namespace ftpalg

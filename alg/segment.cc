@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "alg/tcp_option.h"
+
 namespace ftpalg {
 namespace {
 
@@ -10,11 +12,6 @@ constexpr std::size_t ipv4_header_bytes_min = 20;
 constexpr std::size_t ipv6_header_bytes = 40;
 constexpr std::size_t tcp_header_bytes_min = 20;
 constexpr std::uint8_t protocol_tcp = 6;
-
-constexpr std::uint8_t option_end = 0;
-constexpr std::uint8_t option_nop = 1;
-constexpr std::uint8_t option_timestamps = 8;
-constexpr std::size_t option_timestamps_bytes = 10;
 
 struct Located {
   std::size_t tcp_begin;
@@ -55,24 +52,6 @@ std::optional<Located> locate_in_ipv6(wire::Bytes packet) {
                  *Address::from_bytes(packet.subspan(24, 16))};
 }
 
-std::optional<Timestamps> find_timestamps(wire::Bytes options) {
-  std::size_t at = 0;
-  while (at < options.size() && options[at] != option_end) {
-    if (options[at] == option_nop) {
-      ++at;
-      continue;
-    }
-    if (at + 1 >= options.size()) return std::nullopt;
-    const std::size_t length = options[at + 1];
-    if (length < 2 || at + length > options.size()) return std::nullopt;
-    if (options[at] == option_timestamps && length == option_timestamps_bytes) {
-      return Timestamps{wire::read32(options, at + 2), wire::read32(options, at + 6)};
-    }
-    at += length;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::optional<Segment> Segment::parse(wire::Bytes packet) {
@@ -95,7 +74,13 @@ std::optional<Segment> Segment::parse(wire::Bytes packet) {
 }
 
 std::optional<Timestamps> Segment::timestamps() const {
-  return find_timestamps(options());
+  std::optional<Timestamps> found;
+  tcp_option::visit_all(options(), [&](wire::Bytes option) {
+    if (option[0] == tcp_option::timestamps && option.size() == tcp_option::timestamps_bytes) {
+      found = Timestamps{wire::read32(option, 2), wire::read32(option, 6)};
+    }
+  });
+  return found;
 }
 
 void PacketBuilder::begin_like(const Segment& model) {
@@ -132,7 +117,7 @@ void PacketBuilder::begin_bare(const Tuple& tuple, Seq seq, Seq ack, std::uint16
   std::copy(from.begin(), from.end(), buffer_.data() + addresses_begin);
   std::copy(to.begin(), to.end(), buffer_.data() + addresses_begin + from.size());
 
-  const std::size_t option_bytes = timestamps ? 2 + option_timestamps_bytes : 0;
+  const std::size_t option_bytes = timestamps ? 2 + tcp_option::timestamps_bytes : 0;
   payload_begin_ = size_ = tcp_begin_ + tcp_header_bytes_min + option_bytes;
   wire::write16(bytes, tcp_begin_, tuple.source.port.number);
   wire::write16(bytes, tcp_begin_ + 2, tuple.destination.port.number);
@@ -143,9 +128,9 @@ void PacketBuilder::begin_bare(const Tuple& tuple, Seq seq, Seq ack, std::uint16
   wire::write16(bytes, tcp_begin_ + 14, window);
   if (timestamps) {
     const std::size_t at = tcp_begin_ + tcp_header_bytes_min;
-    buffer_[at] = buffer_[at + 1] = option_nop;
-    buffer_[at + 2] = option_timestamps;
-    buffer_[at + 3] = option_timestamps_bytes;
+    buffer_[at] = buffer_[at + 1] = tcp_option::no_operation;
+    buffer_[at + 2] = tcp_option::timestamps;
+    buffer_[at + 3] = tcp_option::timestamps_bytes;
     wire::write32(bytes, at + 4, timestamps->value);
     wire::write32(bytes, at + 8, timestamps->echo);
   }

@@ -15,29 +15,10 @@
 #include <cstring>
 #include <utility>
 
+#include "rules/descriptor.h"
+
 namespace ftpalg::rules {
 namespace {
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-
-  int get() const { return number_; }
-  bool is_open() const { return number_ >= 0; }
-  void close() {
-    if (is_open()) ::close(std::exchange(number_, -1));
-  }
-
- private:
-  int number_ = -1;
-};
 
 // Our end and the program's end. Sockets, not pipes: a program that does not read its input must
 // not end us by SIGPIPE, and send() can say so.
@@ -62,7 +43,7 @@ class FileActions {
   FileActions& operator=(const FileActions&) = delete;
 
   void duplicate(const Descriptor& from, int to) {
-    ::posix_spawn_file_actions_adddup2(&actions_, from.get(), to);
+    ::posix_spawn_file_actions_adddup2(&actions_, from.number(), to);
   }
   const posix_spawn_file_actions_t* get() const { return &actions_; }
 
@@ -73,14 +54,14 @@ class FileActions {
 // Sends what the program takes now; closes the channel at the end, or when the program has closed.
 void feed(Descriptor& channel, std::string_view& input) {
   const ssize_t sent =
-      ::send(channel.get(), input.data(), input.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::send(channel.number(), input.data(), input.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent > 0) input.remove_prefix(static_cast<std::size_t>(sent));
   if (input.empty() || (sent < 0 && errno != EAGAIN && errno != EINTR)) channel.close();
 }
 
 void drain(Descriptor& channel, std::string& output) {
   std::array<char, 16384> buffer;
-  const ssize_t received = ::recv(channel.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  const ssize_t received = ::recv(channel.number(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (received > 0) output.append(buffer.data(), static_cast<std::size_t>(received));
   if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) channel.close();
 }
@@ -145,9 +126,9 @@ tl::expected<ProgramResult, std::string> run_program(const std::vector<std::stri
   if (input.empty()) in->ours.close();
   while (in->ours.is_open() || out->ours.is_open() || err->ours.is_open()) {
     // A descriptor of -1, as of a closed channel, is skipped by poll.
-    std::array<pollfd, 3> events{pollfd{in->ours.get(), POLLOUT, 0},
-                                 pollfd{out->ours.get(), POLLIN, 0},
-                                 pollfd{err->ours.get(), POLLIN, 0}};
+    std::array<pollfd, 3> events{pollfd{in->ours.number(), POLLOUT, 0},
+                                 pollfd{out->ours.number(), POLLIN, 0},
+                                 pollfd{err->ours.number(), POLLIN, 0}};
     if (::poll(events.data(), events.size(), -1) < 0) {
       if (errno == EINTR) continue;
       break;

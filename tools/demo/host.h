@@ -7,7 +7,7 @@
 #include <string>
 #include <tl/expected.hpp>
 
-#include "tools/demo/descriptor.h"
+#include "rules/descriptor.h"
 
 namespace ftpalg::tools {
 

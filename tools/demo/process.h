@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "tools/demo/descriptor.h"
+#include "rules/descriptor.h"
 #include "tools/demo/host.h"
 #include "tools/demo/interruption.h"
 

@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace ftpalg::tools {
+namespace ftpalg {
 
 class Descriptor {
  public:
@@ -30,4 +30,4 @@ class Descriptor {
   int number_ = -1;
 };
 
-}  // namespace ftpalg::tools
+}  // namespace ftpalg
