@@ -389,7 +389,7 @@ int demo() {
 
 void add_demo_command(CLI::App& app, int& exit_status) {
   auto* command = app.add_subcommand(
-      "demo", "Show the gateway at work, between a real server and a real client on this machine");
+      "demo", "show the gateway at work, between a real server and a real client on this machine");
   command->callback([&exit_status] { exit_status = demo(); });
 }
 

@@ -195,15 +195,15 @@ int run(const RunOptions& options) {
 }  // namespace
 
 void add_run_command(CLI::App& app, int& exit_status) {
-  auto* command = app.add_subcommand("run", "Run the gateway in the foreground");
+  auto* command = app.add_subcommand("run", "run the gateway in the foreground");
   auto options = std::make_shared<RunOptions>();
   add_gateway_options(*command, options->gateway);
   command->add_option("--data-ports", options->data_ports,
-                      "Public ports for data connections that are rewritten, as FIRST-LAST "
+                      "public ports for data connections that are rewritten, as FIRST-LAST "
                       "(default: the announced port where it is free, else the next)");
   command->add_flag("--apply-rules", options->apply_rules,
-                    "Put the firewall rules in place, and remove them at the end");
-  command->add_option("--log-level", options->log_level, "How much to tell on standard error")
+                    "put the firewall rules in place, and remove them at the end");
+  command->add_option("--log-level", options->log_level, "how much to tell on standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
   command->callback([options, &exit_status] { exit_status = run(*options); });
