@@ -17,6 +17,9 @@ FILE_BYTES = 150_000
 # A server runs with a /run of its own, for the files that some keep there under fixed names, and in a process
 # namespace, so that its children go with it. A shell is the first process there: it reaps orphans, over which
 # vsftpd stumbles and ends.
+# Left alone, vsftpd and pure-ftpd draw passive ports from 1024 on, and now and then one that the gateway refuses (6000-6063
+# and other services', protocol rule 23).
+PASSIVE_PORTS = (50000, 59999)
 CONTAINER = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
              'mount -t tmpfs tmpfs /run && mkdir -p /run/vsftpd/empty /run/proftpd && "$@"; exit $?', "sh")
 
@@ -120,6 +123,8 @@ ftp_username=daemon
 nopriv_user=nobody
 secure_chroot_dir=/run/vsftpd/empty
 connect_from_port_20=YES
+pasv_min_port={PASSIVE_PORTS[0]}
+pasv_max_port={PASSIVE_PORTS[1]}
 xferlog_enable=YES
 log_ftp_protocol=YES
 vsftpd_log_file={self.protocol_log}
@@ -174,7 +179,7 @@ class PureFtpd(Unpacked):
                              "::::::::::::\n")
         self.namespace.run(str(self.unpacked("usr/bin/pure-pw")), "mkdb", str(database), "-f", str(passwords))
         return (self.unpacked("usr/sbin/pure-ftpd"), "--login", f"puredb:{database}",
-                "--bind", f"{self.address},{self.port}",
+                "--bind", f"{self.address},{self.port}", "--passiveportrange", "{}:{}".format(*PASSIVE_PORTS),
                 "--noanonymous", "--minuid", 1, "--chrooteveryone", "--dontresolve", "--nochmod")
 
 
