@@ -14,12 +14,13 @@ from failure import Failure, expect_equal, wait_until
 PEERS = pathlib.Path(os.environ.get("FTPALG_PEERS", "/var/cache/ftpalg-peers"))
 FILE_BYTES = 150_000
 
-# A server runs with a /run of its own, for the files that some keep there under fixed names, and in a process
-# namespace, so that its children go with it. A shell is the first process there: it reaps orphans, over which
-# vsftpd stumbles and ends.
 # Left alone, vsftpd and pure-ftpd draw passive ports from 1024 on, and now and then one that the gateway refuses (6000-6063
 # and other services', protocol rule 23).
 PASSIVE_PORTS = (50000, 59999)
+
+# A server runs with a /run of its own, for the files that some keep there under fixed names, and in a process
+# namespace, so that its children go with it. A shell is the first process there: it reaps orphans, over which
+# vsftpd stumbles and ends.
 CONTAINER = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
              'mount -t tmpfs tmpfs /run && mkdir -p /run/vsftpd/empty /run/proftpd && "$@"; exit $?', "sh")
 
