@@ -3,12 +3,10 @@
 
 #include <algorithm>
 
+#include "alg/tcp_option.h"
+
 namespace ftpalg::simulator {
 namespace {
-
-constexpr std::uint8_t option_end = 0;
-constexpr std::uint8_t option_nop = 1;
-constexpr std::uint8_t option_sack = 5;
 
 /// nf_ct_sack_block_adjust
 void shift_sack_as_kernel(wire::MutableBytes options, const SequenceOffset& offset) {
@@ -16,22 +14,12 @@ void shift_sack_as_kernel(wire::MutableBytes options, const SequenceOffset& offs
     const bool is_after = seq + -std::int64_t{offset.before} > Seq{offset.position};
     return seq + -std::int64_t{is_after ? offset.after : offset.before};
   };
-  std::size_t at = 0;
-  while (at < options.size() && options[at] != option_end) {
-    if (options[at] == option_nop) {
-      ++at;
-      continue;
+  tcp_option::visit_all(options, [&](wire::MutableBytes option) {
+    if (option[0] != tcp_option::sack) return;
+    for (std::size_t edge = 2; edge + 4 <= option.size(); edge += 4) {
+      wire::write32(option, edge, shifted({wire::read32(option, edge)}).number);
     }
-    if (at + 1 >= options.size()) return;
-    const std::size_t length = options[at + 1];
-    if (length < 2 || at + length > options.size()) return;
-    if (options[at] == option_sack) {
-      for (std::size_t block = at + 2; block + 4 <= at + length; block += 4) {
-        wire::write32(options, block, shifted({wire::read32(options, block)}).number);
-      }
-    }
-    at += length;
-  }
+  });
 }
 
 }  // namespace
