@@ -13,6 +13,7 @@ namespace ftpalg {
 enum class Action : std::uint8_t {
   forward,  ///< the line passes as it is
   rewrite,  ///< it passes with another host-port
+  refuse,   ///< it passes as a word of the same length that the server does not know
   wait,     ///< it was dropped, to come again: only the time is wrong
 };
 

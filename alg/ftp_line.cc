@@ -112,6 +112,11 @@ Command read_command(std::string_view line) {
   return command;
 }
 
+bool is_known_verb(std::string_view name) {
+  return std::any_of(verbs.begin(), verbs.end(),
+                     [&](const NamedVerb& verb) { return verb.name == name; });
+}
+
 std::optional<AnnouncementKind> announcement_of(Verb verb) {
   switch (verb) {
     case Verb::port:

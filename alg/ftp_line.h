@@ -39,6 +39,9 @@ struct Command {
 /// Reads a client line, without its line end.
 Command read_command(std::string_view line);
 
+/// Whether `name`, in capitals, is the verb of an FTP command that we know.
+bool is_known_verb(std::string_view name);
+
 /// Announced by the client, for the server to connect to; the others are announced by the server.
 constexpr bool is_active(AnnouncementKind kind) {
   return kind == AnnouncementKind::port || kind == AnnouncementKind::eprt ||

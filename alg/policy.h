@@ -3,12 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "alg/host_port.h"
 #include "alg/reason.h"
 #include "alg/time.h"
 #include "conntrack/master.h"
+#include "conntrack/network.h"
 
 namespace ftpalg {
 
@@ -32,25 +34,78 @@ enum class OffsetOwner : std::uint8_t {
   engine,  ///< the engine itself, which must then see every packet, pure acknowledgements too
 };
 
+/// Which public port is advertised where one has to be chosen.
+enum class PortChoice : std::uint8_t {
+  kept,    ///< the announced port where it is free and in the range, else an unpredictable one
+  random,  ///< always an unpredictable one
+};
+
+/// A pair of networks between which one end of a control connection may announce a third host
+/// (FXP).
+struct ForeignAddresses {
+  Network announcer;  ///< the announcing end, as it knows itself
+  Network announced;
+};
+
+/// Commands that never reach the server as they are: it is given a word that it does not know.
+struct RefusedCommands {
+  Network clients;
+  std::vector<std::string> verbs;  ///< in capitals; is_known_verb() of each
+};
+
+enum class TlsMode : std::uint8_t {
+  allow,
+  require,     ///< USER is refused before AUTH has been answered well
+  clear_only,  ///< AUTH is refused, so that passwords and files pass in the clear
+};
+
 struct Policy {
   OffsetOwner offset_owner = OffsetOwner::kernel;
+
+  // Who may use the gateway; others pass unread.
+
+  /// Clients as they know themselves, servers as clients dial them or as they know themselves.
+  /// Empty: all.
+  std::vector<Network> client_networks;
+  std::vector<Network> server_networks;
+
+  // What a talk must be.
 
   /// PORT and PASV open nothing before a 230 or 232.
   bool login_required = true;
   /// PORT, EPRT and LPRT open nothing while an earlier command is unanswered.
   bool active_needs_quiet = true;
+  bool active_allowed = true;
+  TlsMode tls_mode = TlsMode::allow;
+  std::vector<RefusedCommands> refused_commands;
+
+  // What may be announced.
 
   Port lowest_port{1024};
   std::vector<Port> denied_ports = default_denied_ports();
-  /// Public ports for what is rewritten. Nothing: the announced port where it is free, else the
-  /// next that is.
-  std::optional<PortRange> data_ports;
+  /// Announcements of a third host open nothing but within one of these.
+  std::vector<ForeignAddresses> foreign_addresses;
+  /// This machine's own addresses, which no end but itself may announce (protocol rule 22).
+  std::vector<Address> gateway_addresses;
 
+  // What is advertised.
+
+  /// Public ports for what is rewritten. Nothing: any from lowest_port on.
+  std::optional<PortRange> data_ports;
+  PortChoice port_choice = PortChoice::kept;
   std::vector<ExternalAddress> external_addresses;
 
   /// What `peer` must be told in the place of `address`: its external address, if it has one and
   /// the peer is not on a private network, whose hosts dial the inside address.
   Address advertised(const Address& address, const Address& peer) const;
+
+  // Marking.
+
+  /// Bits of the connection mark that say that the gateway has no more to do with a connection, so
+  /// that the rules queue it no more. 0: connections are not marked.
+  std::uint32_t done_mark = 0x01000000;
+
+  // Limits.
 
   /// How long the start of a line is held back before it leaves unedited.
   Time hold_time_max = std::chrono::seconds{10};
@@ -59,7 +114,18 @@ struct Policy {
   /// How long an ended session is remembered, for segments that are sent again, and one that was
   /// not answered.
   Time session_linger = std::chrono::seconds{30};
-  std::uint32_t sessions_max = 1'000'000;
+
+  std::uint32_t sessions_max = 100'000;
+  std::uint32_t expectations_max = 20'000;
+  /// Per client network, which is all addresses that share this many bits.
+  std::uint32_t sessions_per_client_max = 1'000;
+  std::uint32_t expectations_per_client_max = 500;
+  unsigned client_bits_ipv4 = 32;
+  unsigned client_bits_ipv6 = 64;
+
+  Network client_network(const Address& client) const {
+    return {client, client.family() == Family::ipv4 ? client_bits_ipv4 : client_bits_ipv6};
+  }
 
   static std::vector<Port> default_denied_ports();
 };

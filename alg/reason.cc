@@ -37,12 +37,34 @@ std::string_view text(Reason reason) {
              "starts here";
     case Reason::start_has_left:
       return "the start of the line has already been sent on";
+    case Reason::client_not_served:
+      return "the client is in none of the networks that are served, so it is left alone";
+    case Reason::server_not_served:
+      return "the server is in none of the networks that are served, so it is left alone";
+    case Reason::active_refused:
+      return "active mode is switched off";
+    case Reason::command_refused:
+      return "this client may not use the command, so the server is given a word it does not know";
+    case Reason::tls_required:
+      return "TLS is required, so nobody may log in before AUTH";
+    case Reason::tls_refused:
+      return "TLS is refused, so the server is given a word it does not know";
     case Reason::foreign_address:
       return "the address is not that of the control connection's own end";
     case Reason::unusable_address:
       return "loopback, multicast, broadcast, link-local and unspecified addresses are refused";
+    case Reason::gateway_address:
+      return "the address is the gateway's own";
     case Reason::refused_port:
       return "the port is below the lowest allowed, or on the list of denied ports";
+    case Reason::sessions_full:
+      return "as many sessions as are allowed in all are under way, so this one is left alone";
+    case Reason::client_sessions_full:
+      return "the client's network has as many sessions as it may, so this one is left alone";
+    case Reason::expectations_full:
+      return "as many data connections as are allowed in all are announced";
+    case Reason::client_expectations_full:
+      return "the client's network has announced as many data connections as it may";
     case Reason::expectation_failed:
       return "the kernel did not take the expectation (has the connection a carrier?)";
     case Reason::no_port_free:
@@ -51,7 +73,6 @@ std::string_view text(Reason reason) {
       return "the kernel keeps no sequence offsets for this connection (has it a carrier and NAT?)";
     case Reason::offsets_failed:
       return "the kernel did not take the sequence offset";
-      return "the packet would grow past 65535 bytes";
     case Reason::too_many_edits:
       return "too many edits are not acknowledged yet";
     case Reason::edit_waits:

@@ -32,9 +32,20 @@ enum class Reason : std::uint8_t {
   start_has_left,
 
   // The policy does not allow it.
+  client_not_served,
+  server_not_served,
+  active_refused,
+  command_refused,
+  tls_required,
+  tls_refused,
   foreign_address,
   unusable_address,
+  gateway_address,
   refused_port,
+  sessions_full,
+  client_sessions_full,
+  expectations_full,
+  client_expectations_full,
 
   // The kernel does not allow it.
   expectation_failed,

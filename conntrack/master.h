@@ -29,6 +29,7 @@ struct Master {
   std::array<SequenceOffset, 2> offsets{};
   /// A helper is assigned, so conntrack takes expectations for it.
   bool has_carrier = false;
+  std::uint32_t mark = 0;  ///< the connection mark (connmark)
 
   const Address& client() const { return original.source.address; }
   const Address& client_as_server_sees_it() const { return reply.destination.address; }
@@ -47,6 +48,8 @@ enum class OffsetResult {
   failed,       ///< the connection is gone, or the kernel refused; nothing was changed
 };
 
+enum class MarkResult { done, failed };
+
 /// Seam: the conntrack entries of control connections. Live it is ctnetlink; MemoryMasters is its
 /// twin.
 class Masters {
@@ -60,6 +63,10 @@ class Masters {
   /// every later packet by it; otherwise nothing has changed.
   virtual OffsetResult set_offset(const Master& master, Direction direction,
                                   const SequenceOffset& offset) = 0;
+
+  /// Sets the bits of `bits` in the connection mark and leaves the others. On failure nothing has
+  /// changed.
+  virtual MarkResult set_mark(const Master& master, std::uint32_t bits) = 0;
 };
 
 }  // namespace ftpalg

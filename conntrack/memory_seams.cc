@@ -24,6 +24,16 @@ OffsetResult MemoryMasters::set_offset(const Master& master, Direction direction
   return OffsetResult::failed;
 }
 
+MarkResult MemoryMasters::set_mark(const Master& master, std::uint32_t bits) {
+  if (mark_answer_ != MarkResult::done) return mark_answer_;
+  for (Master& known : masters_) {
+    if (known.original != master.original) continue;
+    known.mark |= bits;
+    return MarkResult::done;
+  }
+  return MarkResult::failed;
+}
+
 ExpectationResult MemoryExpectations::add(const Expectation& expectation) {
   if (answer_ && *answer_ != ExpectationResult::added) return *answer_;
   const auto clashes = [&](const Expectation& other) {

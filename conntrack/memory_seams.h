@@ -17,15 +17,19 @@ class MemoryMasters final : public Masters {
   std::optional<Master> find(const Tuple& tuple) override;
   OffsetResult set_offset(const Master& master, Direction direction,
                           const SequenceOffset& offset) override;
+  MarkResult set_mark(const Master& master, std::uint32_t bits) override;
 
   void add(const Master& master) { masters_.push_back(master); }
   /// What every later set_offset answers; anything but `done` changes nothing.
   void answer_offsets_with(OffsetResult result) { offset_answer_ = result; }
+  /// What every later set_mark answers.
+  void answer_marks_with(MarkResult result) { mark_answer_ = result; }
   const std::vector<Master>& all() const { return masters_; }
 
  private:
   std::vector<Master> masters_;
   OffsetResult offset_answer_ = OffsetResult::done;
+  MarkResult mark_answer_ = MarkResult::done;
 };
 
 /// Keeps expectations as conntrack would: one per master, busy when two masters want the same.

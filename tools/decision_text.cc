@@ -14,6 +14,8 @@ std::string_view name(Action action) {
       return "forward";
     case Action::rewrite:
       return "rewrite";
+    case Action::refuse:
+      return "refuse";
     case Action::wait:
       return "wait";
   }
@@ -51,7 +53,7 @@ std::string decision_text(const Decision& decision) {
   std::string result = fmt::format("{}: ", decision.control.text());
   if (decision.before.empty()) {
     result += text(decision.reason);
-  } else if (decision.action == Action::rewrite) {
+  } else if (decision.action == Action::rewrite || decision.action == Action::refuse) {
     result += fmt::format("{} line '{}' becomes '{}': {}", sender(decision),
                           escaped(decision.before), escaped(decision.after), text(decision.reason));
   } else {

@@ -109,6 +109,7 @@ Master read_master(const nf_conntrack* entry) {
                   {read_address(entry, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST),
                    read_port(entry, ATTR_REPL_PORT_DST)}};
   master.offsets = {read_offset(entry, Direction::original), read_offset(entry, Direction::reply)};
+  if (nfct_attr_is_set(entry, ATTR_MARK) > 0) master.mark = nfct_get_attr_u32(entry, ATTR_MARK);
   master.has_carrier = nfct_attr_is_set(entry, ATTR_HELPER_NAME) > 0;
   return master;
 }
@@ -218,6 +219,18 @@ OffsetResult Ctnetlink::set_offset(const Master& master, Direction direction,
   const auto read_back = find(master.original);
   if (!read_back) return OffsetResult::failed;
   return read_back->offset(direction) == offset ? OffsetResult::done : OffsetResult::unsupported;
+}
+
+MarkResult Ctnetlink::set_mark(const Master& master, std::uint32_t bits) {
+  const ConntrackObject entry = object_with(master.original);
+  nfct_set_attr_u32(entry.get(), ATTR_MARK, bits);
+
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0,
+                                    master.original.source.address);
+  nfct_nlmsg_build(message, entry.get());
+  mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(bits));
+  return transact(message) == 0 ? MarkResult::done : MarkResult::failed;
 }
 
 ExpectationResult Ctnetlink::add(const Expectation& expectation) {

@@ -19,6 +19,7 @@ class Ctnetlink final : public Masters, public Expectations {
   std::optional<Master> find(const Tuple& tuple) override;
   OffsetResult set_offset(const Master& master, Direction direction,
                           const SequenceOffset& offset) override;
+  MarkResult set_mark(const Master& master, std::uint32_t bits) override;
 
   ExpectationResult add(const Expectation& expectation) override;
   void remove(const Expectation& expectation) override;
