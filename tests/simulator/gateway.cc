@@ -39,12 +39,14 @@ std::uint16_t WatchedExpectations::granted(std::uint16_t real_port) const {
   return found == grants_.rend() ? std::uint16_t{0} : found->public_port;
 }
 
-Gateway::Gateway(const Master& master, const Policy& policy, bool is_present, Exits& exits)
+Gateway::Gateway(const Master& master, const Policy& policy, bool is_present, Exits& exits,
+                 Figures& figures)
     : master_(master),
       kernel_shifts_(policy.offset_owner == OffsetOwner::kernel),
       is_present_(is_present),
       exits_(exits),
-      engine_(policy, {masters_, expectations_, injector_}) {}
+      engine_(policy, {masters_, expectations_, injector_}),
+      figures_(figures) {}
 
 void Gateway::take(Direction direction, PacketBytes& packet, Time now) {
   if (!is_present_) return exits_.leave(direction, packet);

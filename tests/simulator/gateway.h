@@ -9,6 +9,7 @@
 
 #include "alg/engine.h"
 #include "conntrack/memory_seams.h"
+#include "figures.h"
 #include "packet.h"
 
 namespace ftpalg::simulator {
@@ -50,7 +51,8 @@ class Gateway {
     virtual void report(const Decision& decision) = 0;
   };
 
-  Gateway(const Master& master, const Policy& policy, bool is_present, Exits& exits);
+  Gateway(const Master& master, const Policy& policy, bool is_present, Exits& exits,
+          Figures& figures);
 
   /// A packet of `direction` comes in.
   void take(Direction direction, PacketBytes& packet, Time now);
@@ -62,16 +64,6 @@ class Gateway {
   void fail_injector(bool fails) { injector_.fails = fails; }
   /// What the engine must never give out, or nothing.
   const std::string& fault() const { return fault_; }
-
-  struct Figures {
-    std::uint64_t queued = 0;
-    std::uint64_t edits = 0;
-    std::uint64_t waits = 0;
-    std::uint64_t bytes_missing = 0;
-    std::uint64_t holds = 0;     ///< acknowledgements injected for bytes that are held
-    std::uint64_t payments = 0;  ///< held bytes injected on their own
-  };
-  const Figures& figures() const { return figures_; }
 
  private:
   struct Injection final : Injector {
@@ -96,7 +88,7 @@ class Gateway {
   bool is_confirmed_ = false;
   PacketBytes leaving_;
   std::string fault_;
-  Figures figures_;
+  Figures& figures_;
 };
 
 }  // namespace ftpalg::simulator

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agenda.h"
+#include "figures.h"
 #include "packet.h"
 #include "random.h"
 
@@ -23,18 +24,14 @@ struct Weather {
 
 class Link {
  public:
-  struct Figures {
-    std::uint64_t packets = 0;
-    std::uint64_t lost = 0;
-    std::uint64_t repeated = 0;
-    std::uint64_t reordered = 0;
-    std::uint64_t cut = 0;
-    std::uint64_t joined = 0;
-  };
-
   Link(std::uint8_t place, const Weather& weather, std::uint64_t seed, Agenda& agenda,
-       PacketPool& pool)
-      : place_(place), weather_(weather), random_(seed), agenda_(agenda), pool_(pool) {}
+       PacketPool& pool, Figures& figures)
+      : place_(place),
+        weather_(weather),
+        random_(seed),
+        agenda_(agenda),
+        pool_(pool),
+        figures_(figures) {}
 
   /// Copies `packet`; it arrives later, as an event of this link's place, or never.
   void send(wire::Bytes packet, Time now);
@@ -42,7 +39,6 @@ class Link {
   void note_arrival(std::uint32_t id) {
     if (last_ == id) last_ = none;
   }
-  const Figures& figures() const { return figures_; }
 
  private:
   static constexpr std::uint32_t none = ~0U;
@@ -59,7 +55,7 @@ class Link {
   PacketBytes scratch_;
   Time last_arrival_{};
   std::uint32_t last_ = none;  // the packet that was put last, while it is under way
-  Figures figures_;
+  Figures& figures_;
 };
 
 }  // namespace ftpalg::simulator

@@ -59,61 +59,39 @@ struct Totals {
   std::uint64_t sessions = 0;
   std::uint64_t failed = 0;
   std::uint64_t excused_sessions = 0;
-  Result sum;
+  Time took{};
 
   void add(const Result& result) {
     ++sessions;
     if (!result.finding.empty()) ++failed;
     if (result.seams_failed) ++excused_sessions;
-    sum.took += result.took;
-    sum.lines.lines += result.lines.lines;
-    sum.lines.rewritten += result.lines.rewritten;
-    sum.lines.opened += result.lines.opened;
-    sum.lines.superseded += result.lines.superseded;
-    sum.lines.excused += result.lines.excused;
-    sum.lines.held_too_long += result.lines.held_too_long;
-    sum.gateway.queued += result.gateway.queued;
-    sum.gateway.edits += result.gateway.edits;
-    sum.gateway.waits += result.gateway.waits;
-    sum.gateway.bytes_missing += result.gateway.bytes_missing;
-    sum.gateway.holds += result.gateway.holds;
-    sum.gateway.payments += result.gateway.payments;
-    sum.endpoints.segments += result.endpoints.segments;
-    sum.endpoints.repetitions += result.endpoints.repetitions;
-    sum.endpoints.differing_copies += result.endpoints.differing_copies;
-    sum.endpoints.senseless_sack += result.endpoints.senseless_sack;
-    sum.endpoints.above_mss += result.endpoints.above_mss;
-    sum.links.packets += result.links.packets;
-    sum.links.lost += result.links.lost;
-    sum.links.repeated += result.links.repeated;
-    sum.links.reordered += result.links.reordered;
-    sum.links.cut += result.links.cut;
-    sum.links.joined += result.links.joined;
-  }
-
-  void print(double seconds) const {
-    fmt::print("{} sessions in {:.1f} s ({:.0f} hours of simulated time), {} failed\n", sessions,
-               seconds, std::chrono::duration<double, std::ratio<3600>>(sum.took).count(), failed);
-    fmt::print("network: {} packets, {} lost, {} repeated, {} reordered, {} cut, {} joined\n",
-               sum.links.packets, sum.links.lost, sum.links.repeated, sum.links.reordered,
-               sum.links.cut, sum.links.joined);
-    fmt::print(
-        "endpoints: {} segments, {} of them repetitions; received {} old bytes that differ, "
-        "{} segments above the MSS, {} senseless SACK blocks of the kernel's\n",
-        sum.endpoints.segments, sum.endpoints.repetitions, sum.endpoints.differing_copies,
-        sum.endpoints.above_mss, sum.endpoints.senseless_sack);
-    fmt::print(
-        "engine: {} packets, {} edits, {} waits, {} drops for missing bytes, {} held "
-        "pieces acknowledged, {} sent on by the engine\n",
-        sum.gateway.queued, sum.gateway.edits, sum.gateway.waits, sum.gateway.bytes_missing,
-        sum.gateway.holds, sum.gateway.payments);
-    fmt::print(
-        "lines: {} delivered, {} rewritten, {} opened, {} superseded; {} not edited in {} "
-        "sessions with failing seams, {} held too long\n",
-        sum.lines.lines, sum.lines.rewritten, sum.lines.opened, sum.lines.superseded,
-        sum.lines.excused, excused_sessions, sum.lines.held_too_long);
+    took += result.took;
   }
 };
+
+void print(const Totals& totals, const Figures& figures, double seconds) {
+  fmt::print("{} sessions in {:.1f} s ({:.0f} hours of simulated time), {} failed\n",
+             totals.sessions, seconds,
+             std::chrono::duration<double, std::ratio<3600>>(totals.took).count(), totals.failed);
+  fmt::print("network: {} packets, {} lost, {} repeated, {} reordered, {} cut, {} joined\n",
+             figures.packets, figures.lost, figures.repeated, figures.reordered, figures.cut,
+             figures.joined);
+  fmt::print(
+      "endpoints: {} segments, {} of them repetitions; received {} old bytes that differ, "
+      "{} segments above the MSS, {} senseless SACK blocks of the kernel's\n",
+      figures.segments, figures.repetitions, figures.differing_copies, figures.above_mss,
+      figures.senseless_sack);
+  fmt::print(
+      "engine: {} packets, {} edits, {} waits, {} drops for missing bytes, {} held "
+      "pieces acknowledged, {} sent on by the engine\n",
+      figures.queued, figures.edits, figures.waits, figures.bytes_missing, figures.holds,
+      figures.payments);
+  fmt::print(
+      "lines: {} delivered, {} rewritten, {} opened, {} superseded; {} not edited in {} "
+      "sessions with failing seams, {} held too long\n",
+      figures.lines, figures.rewritten, figures.opened, figures.superseded, figures.excused,
+      totals.excused_sessions, figures.held_too_long);
+}
 
 int run(const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
@@ -136,7 +114,7 @@ int run(const Options& options) {
     break;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  totals.print(took.count());
+  print(totals, workspace.figures, took.count());
   return totals.failed == 0 ? 0 : 1;
 }
 

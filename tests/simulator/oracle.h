@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "figures.h"
 #include "gateway.h"
 #include "random.h"
 #include "script.h"
@@ -21,11 +22,14 @@ namespace ftpalg::simulator {
 
 class Oracle {
  public:
-  Oracle(const Script& script, bool gateway_is_present, bool seams_fail, Gateway& gateway)
-      : script_(script),
-        gateway_is_present_(gateway_is_present),
-        seams_fail_(seams_fail),
-        gateway_(gateway) {}
+  /// Why an edit may be missing.
+  struct Excuses {
+    bool gateway_is_absent = false;
+    bool seams_fail = false;
+  };
+
+  Oracle(const Script& script, const Excuses& excuses, Gateway& gateway, Figures& figures)
+      : script_(script), excuses_(excuses), gateway_(gateway), figures_(figures) {}
 
   /// `received` is all that one end has got so far. True when that is what it should be.
   bool check(Direction direction, std::string_view received, Random& random);
@@ -40,16 +44,6 @@ class Oracle {
 
   std::size_t lines(Direction direction) const { return side(direction).lines; }
   const std::string& finding() const { return finding_; }
-
-  struct Figures {
-    std::uint64_t lines = 0;
-    std::uint64_t rewritten = 0;
-    std::uint64_t opened = 0;
-    std::uint64_t superseded = 0;     ///< announced, but a later announcement had taken its place
-    std::uint64_t excused = 0;        ///< not edited because a seam was told to fail
-    std::uint64_t held_too_long = 0;  ///< not edited because the rest did not come in time
-  };
-  const Figures& figures() const { return figures_; }
 
  private:
   struct Side {
@@ -76,13 +70,12 @@ class Oracle {
   }
 
   const Script& script_;
-  bool gateway_is_present_;
-  bool seams_fail_;
+  Excuses excuses_;
   Gateway& gateway_;
   std::array<Side, 2> sides_{};
   std::vector<Expired> expired_;
   std::string finding_;
-  Figures figures_;
+  Figures& figures_;
 };
 
 }  // namespace ftpalg::simulator

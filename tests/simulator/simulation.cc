@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 
 namespace ftpalg::simulator {
 namespace {
@@ -67,9 +66,6 @@ Weather choose_weather(Random& random) {
   return weather;
 }
 
-/// How an application hands its text to TCP.
-enum class Hand : std::uint8_t { whole, cut, bytes };
-
 class Simulation final : private Gateway::Exits {
  public:
   Simulation(std::uint64_t seed, const Setting& setting, Workspace& workspace)
@@ -78,46 +74,39 @@ class Simulation final : private Gateway::Exits {
         agenda_(workspace.agenda),
         pool_(workspace.pool),
         script_(make_script(random_)),
-        habits_{choose_habits(random_, script_), choose_habits(random_, script_)},
-        weather_(choose_weather(random_)),
         policy_(choose_policy()),
-        seams_fail_(random_.chance(40)),
-        gateway_(script_.master, policy_, setting.gateway_is_present, *this),
-        oracle_(script_, setting.gateway_is_present, seams_fail_, gateway_),
-        links_{Link{client_to_gateway, weather_, random_.next(), agenda_, pool_},
-               Link{gateway_to_server, weather_, random_.next(), agenda_, pool_},
-               Link{server_to_gateway, weather_, random_.next(), agenda_, pool_},
-               Link{gateway_to_client, weather_, random_.next(), agenda_, pool_}},
+        ends_{{choose_habits(), choose_habits()}, {&outlets_[client], &outlets_[server]}},
+        weather_(choose_weather(random_)),
+        excuses_{!setting.gateway_is_present, random_.chance(40)},
+        gateway_(script_.master, policy_, setting.gateway_is_present, *this, workspace.figures),
+        links_{
+            Link{client_to_gateway, weather_, random_.next(), agenda_, pool_, workspace.figures},
+            Link{gateway_to_server, weather_, random_.next(), agenda_, pool_, workspace.figures},
+            Link{server_to_gateway, weather_, random_.next(), agenda_, pool_, workspace.figures},
+            Link{gateway_to_client, weather_, random_.next(), agenda_, pool_, workspace.figures}},
         outlets_{Entry{*this, client_to_gateway}, Entry{*this, server_to_gateway}},
-        endpoints_{TcpEndpoint{script_.master.original, with_policy(habits_[0]), random_.next(),
-                               outlets_[0]},
-                   TcpEndpoint{script_.master.reply, with_policy(habits_[1]), random_.next(),
-                               outlets_[1]}} {
+        talk_(script_, ends_, excuses_, gateway_, agenda_, 0, random_.next(), workspace.figures) {
     agenda_.clear();
     pool_.give_back_all();
-    if (seams_fail_) choose_failures();
-    for (Hand& hand : hands_) {
-      hand = random_.chance(500) ? Hand::whole : random_.chance(600) ? Hand::cut : Hand::bytes;
-    }
+    if (excuses_.seams_fail) choose_failures();
   }
 
   Result run() {
-    endpoints_[0].connect(now_);
-    note_timer(0);
+    talk_.begin(now_);
     agenda_.plan(now_ + 1s, Event::Kind::tick, 0);
     std::uint64_t events = 0;
-    while (finding_.empty() && !is_over()) {
+    while (finding().empty() && !talk_.is_over()) {
       if (agenda_.empty()) {
         find("nothing moves any more");
         break;
       }
       const Event event = agenda_.take();
       now_ = event.at;
-      if (now_ > stuck_at) find("stuck: " + state_text());
-      if (++events > events_max) find("it never ends: " + state_text());
+      if (now_ > stuck_at) find("stuck: " + talk_.state_text());
+      if (++events > events_max) find("it never ends: " + talk_.state_text());
       happen(event);
     }
-    if (finding_.empty()) finish();
+    if (finding().empty()) finish();
     return result();
   }
 
@@ -132,18 +121,8 @@ class Simulation final : private Gateway::Exits {
     Place place;
   };
 
-  struct Piece {
-    std::string text;
-    bool pauses;
-    bool urgent;
-  };
-  struct Writing {
-    std::vector<Piece> pieces;
-    std::size_t next = 0;
-    bool is_planned = false;
-  };
-
-  const Habits& with_policy(Habits& habits) const {
+  Habits choose_habits() {
+    Habits habits = simulator::choose_habits(random_, script_);
     habits.forgives_sack = policy_.offset_owner == OffsetOwner::kernel;
     return habits;
   }
@@ -181,18 +160,16 @@ class Simulation final : private Gateway::Exits {
   // --- Events
 
   void happen(const Event& event) {
+    const auto who = static_cast<Who>(event.place % 2);
     switch (event.kind) {
       case Event::Kind::arrival:
         arrive(static_cast<Place>(event.place), event.packet);
         break;
       case Event::Kind::timer:
-        if (event.at != timers_[event.place]) return;  // it was set anew since
-        timers_[event.place] = never;
-        endpoints_[event.place].on_timer(now_);
-        after_endpoint(event.place);
+        talk_.on_timer(who, now_);
         break;
       case Event::Kind::writing:
-        write_piece(event.place);
+        talk_.on_writing(who, now_);
         break;
       case Event::Kind::tick:
         gateway_.tick(now_);
@@ -211,9 +188,7 @@ class Simulation final : private Gateway::Exits {
       if (!gateway_.fault().empty()) find(gateway_.fault());
     } else {
       trace("reaches", place, packet);
-      const std::uint8_t who = place == gateway_to_client ? 0 : 1;
-      endpoints_[who].receive(packet, now_);
-      after_endpoint(who);
+      talk_.receive(place == gateway_to_client ? client : server, packet, now_);
     }
     pool_.give_back(id);
   }
@@ -225,180 +200,36 @@ class Simulation final : private Gateway::Exits {
   }
 
   void report(const Decision& decision) override {
-    if (decision.reason == Reason::held_too_long) {
-      oracle_.note_hold_expired(decision.direction, decision.before);
-    }
+    talk_.note(decision);
     if (!setting_.traces) return;
-    constexpr std::array actions{"forward", "rewrite", "wait"};
+    constexpr std::array actions{"forward", "rewrite", "refuse", "wait"};
     fmt::print("{:>10.3f} ms   engine: {} '{}' -> '{}': {}\n", milliseconds(),
                actions[static_cast<std::size_t>(decision.action)], escaped(decision.before),
                escaped(decision.after), text(decision.reason));
   }
 
-  void after_endpoint(std::uint8_t who) {
-    TcpEndpoint& endpoint = endpoints_[who];
-    if (!endpoint.fault().empty()) {
-      find(fmt::format("the {}: {}", who == 0 ? "client" : "server", endpoint.fault()));
-    }
-    const Direction direction = who == 0 ? Direction::reply : Direction::original;
-    if (!oracle_.check(direction, endpoint.received(), random_)) find(oracle_.finding());
-    who == 0 ? play_client() : play_server();
-    note_timer(who);
-  }
-
-  void note_timer(std::uint8_t who) {
-    const Time next = endpoints_[who].next_timer();
-    if (next == timers_[who]) return;
-    timers_[who] = next;
-    if (next != never) agenda_.plan(std::max(next, now_), Event::Kind::timer, who);
-  }
-
-  // --- The applications
-
-  void play_client() {
-    TcpEndpoint& client = endpoints_[0];
-    if (!client.is_established()) return;
-    const std::size_t heard = oracle_.lines(Direction::reply);
-    while (batch_ < script_.batches.size() && heard >= script_.batches[batch_].after) {
-      const std::size_t until = script_.batches[batch_++].until;
-      for (; commands_written_ < until; ++commands_written_) {
-        queue(0, script_.commands[commands_written_]);
-      }
-    }
-    const bool all_said = batch_ == script_.batches.size() && is_written(0);
-    const bool all_heard = heard == script_.replies.size();
-    if (client_ended_ || !all_said || !all_heard) return;
-    switch (script_.ending) {
-      case Ending::client_closes:
-        client_ended_ = true;
-        client.write(script_.client_tail, now_);
-        client.close(now_);
-        break;
-      case Ending::client_aborts:
-        client_ended_ = true;
-        client.abort(now_);
-        break;
-      case Ending::quit:
-      case Ending::server_aborts:
-        if (client.peer_closed()) {
-          client_ended_ = true;
-          client.close(now_);
-        }
-        break;
-    }
-  }
-
-  void play_server() {
-    TcpEndpoint& server = endpoints_[1];
-    if (!server.is_established()) return;
-    const std::size_t heard = oracle_.lines(Direction::original);
-    const std::size_t until =
-        heard == 0 ? script_.replies_until_greeting
-                   : std::max(script_.replies_until_greeting, script_.replies_until[heard - 1]);
-    for (; replies_written_ < until; ++replies_written_) {
-      queue(1, script_.replies[replies_written_]);
-    }
-    const bool all_said = heard == script_.commands.size() && is_written(1);
-    if (server_ended_ || !all_said) return;
-    if (script_.ending == Ending::quit || server.peer_closed()) {
-      server_ended_ = true;
-      server.close(now_);
-    } else if (script_.ending == Ending::server_aborts && server.is_drained()) {
-      server_ended_ = true;
-      server.abort(now_);
-    }
-  }
-
-  /// The application's text goes to TCP in pieces, one after the other.
-  void queue(std::uint8_t who, const Line& line) {
-    Writing& writing = writings_[who];
-    std::size_t at = 0;
-    while (at < line.text.size()) {
-      const std::size_t rest = line.text.size() - at;
-      std::size_t length = rest;
-      if (hands_[who] == Hand::bytes) length = 1;
-      if (hands_[who] == Hand::cut && random_.chance(700)) {
-        length = random_.between(1, static_cast<std::uint32_t>(rest));
-      }
-      const bool pauses = at == 0 && line.after_pause;
-      writing.pieces.push_back(
-          {line.text.substr(at, length), pauses, line.urgent && at + length == line.text.size()});
-      at += length;
-    }
-    if (!writing.is_planned) {
-      writing.is_planned = true;
-      agenda_.plan(now_, Event::Kind::writing, who);
-    }
-  }
-
-  bool is_written(std::uint8_t who) const {
-    return writings_[who].next == writings_[who].pieces.size();
-  }
-
-  void write_piece(std::uint8_t who) {
-    Writing& writing = writings_[who];
-    if (is_written(who)) {
-      writing.is_planned = false;
-      writing.pieces.clear();
-      writing.next = 0;
-      who == 0 ? play_client() : play_server();
-      note_timer(who);
-      return;
-    }
-    Piece& piece = writing.pieces[writing.next];
-    if (piece.pauses) {
-      piece.pauses = false;
-      agenda_.plan(now_ + std::chrono::milliseconds{random_.between(50, 3000)},
-                   Event::Kind::writing, who);
-      return;
-    }
-    ++writing.next;
-    piece.urgent ? endpoints_[who].write_urgent(piece.text, now_)
-                 : endpoints_[who].write(piece.text, now_);
-    const Time gap = hands_[who] == Hand::whole ? Time{}
-                     : random_.chance(300)      ? std::chrono::milliseconds{random_.below(200)}
-                                                : std::chrono::milliseconds{random_.below(3)};
-    agenda_.plan(now_ + gap, Event::Kind::writing, who);
-    note_timer(who);
-  }
-
   // --- The end
-
-  bool is_over() const { return endpoints_[0].is_done() && endpoints_[1].is_done(); }
 
   void finish() {
     // What is still under way arrives; then the engine's memory of the session runs out.
     const Time quiet_at = now_ + 5s;
-    while (!agenda_.empty() && now_ < quiet_at && finding_.empty()) {
+    while (!agenda_.empty() && now_ < quiet_at && finding().empty()) {
       const Event event = agenda_.take();
       now_ = event.at;
       if (event.kind != Event::Kind::writing) happen(event);
     }
-    const bool aborted =
-        script_.ending == Ending::client_aborts || script_.ending == Ending::server_aborts;
-    if (!finding_.empty()) return;
-    if (!aborted && (endpoints_[0].was_reset() || endpoints_[1].was_reset())) {
-      find("a reset that nobody sent");
-      return;
-    }
+    if (!finding().empty()) return;
     gateway_.tick(now_ + policy_.session_linger + 1s);
-    if (!oracle_.check_end(endpoints_[1].received(), endpoints_[0].received(), script_.client_tail,
-                           !aborted || script_.ending == Ending::server_aborts)) {
-      find(oracle_.finding());
-    }
-    if (setting_.gateway_is_present && !aborted && gateway_.engine().connections() != 0) {
+    talk_.end();
+    if (setting_.gateway_is_present && !talk_.is_aborted() &&
+        gateway_.engine().connections() != 0) {
       find("the engine remembers an ended session");
     }
   }
 
+  const std::string& finding() const { return finding_.empty() ? talk_.finding() : finding_; }
   void find(std::string finding) {
     if (finding_.empty()) finding_ = std::move(finding);
-  }
-
-  std::string state_text() const {
-    return fmt::format("the server got {} of {} lines, the client {} of {}",
-                       oracle_.lines(Direction::original), script_.commands.size(),
-                       oracle_.lines(Direction::reply), script_.replies.size());
   }
 
   double milliseconds() const { return std::chrono::duration<double, std::milli>(now_).count(); }
@@ -406,56 +237,33 @@ class Simulation final : private Gateway::Exits {
   void trace(const char* what, Place place, wire::Bytes packet) {
     if (!setting_.traces) return;
     constexpr std::array names{"client", "server", "server", "client"};
-    constexpr std::array<std::uint8_t, 4> senders{0, 0, 1, 1};
-    const std::uint8_t who = senders[place];
+    const bool from_client = place == client_to_gateway || place == gateway_to_server;
+    const TcpEndpoint& sender = talk_.endpoint(from_client ? client : server);
+    const TcpEndpoint& receiver = talk_.endpoint(from_client ? server : client);
     fmt::print("{:>10.3f} ms {} {}: {}\n", milliseconds(),
                what == std::string_view{"sends"} ? names[place] : what,
                what == std::string_view{"sends"} ? "sends" : names[place],
-               describe(packet, endpoints_[who].base(), endpoints_[1 - who].base()));
+               describe(packet, sender.base(), receiver.base()));
   }
 
   Result result() const {
     Result result;
-    result.finding = finding_;
+    result.finding = finding();
     result.took = now_;
-    result.seams_failed = seams_fail_;
-    result.lines = oracle_.figures();
-    result.gateway = gateway_.figures();
-    for (const TcpEndpoint& endpoint : endpoints_) {
-      result.endpoints.segments += endpoint.figures().segments;
-      result.endpoints.repetitions += endpoint.figures().repetitions;
-      result.endpoints.differing_copies += endpoint.figures().differing_copies;
-      result.endpoints.senseless_sack += endpoint.figures().senseless_sack;
-      result.endpoints.above_mss += endpoint.figures().above_mss;
-    }
-    for (const Link& link : links_) {
-      result.links.packets += link.figures().packets;
-      result.links.lost += link.figures().lost;
-      result.links.repeated += link.figures().repeated;
-      result.links.reordered += link.figures().reordered;
-      result.links.cut += link.figures().cut;
-      result.links.joined += link.figures().joined;
-    }
-    if (setting_.traces || !finding_.empty()) result.setup = setup_text();
+    result.seams_failed = excuses_.seams_fail;
+    if (setting_.traces || !result.finding.empty()) result.setup = setup_text();
     return result;
   }
 
   std::string setup_text() const {
-    const auto habits = [](const Habits& h) {
-      return fmt::format("isn {:#x} mss {} window {}{}{}{}{}{}{}{}{}{}", h.initial_seq, h.mss,
-                         h.window, h.sack ? " sack" : "", h.timestamps ? " timestamps" : "",
-                         h.nagle ? " nagle" : "", h.delays_acks ? " delayed-acks" : "",
-                         h.probes_tail ? " tail-probes" : "", h.coalesces ? " coalesces" : "",
-                         h.keeps_alive ? " keepalive" : "", h.stops_reading ? " stops-reading" : "",
-                         h.spurious_per_mille > 0 ? " spurious" : "");
-    };
     return fmt::format(
         "offsets of the {}{}\n  client {}\n  server {}\n  loss {} repeats {} reorders {} cuts {} "
         "joins {} per mille, delay {} + {} ms\n  original {}\n  reply {}",
         policy_.offset_owner == OffsetOwner::kernel ? "kernel" : "engine",
-        seams_fail_ ? ", seams fail" : "", habits(habits_[0]), habits(habits_[1]), weather_.loss,
-        weather_.repeats, weather_.reorders, weather_.cuts, weather_.joins, weather_.delay / 1ms,
-        weather_.jitter_ms, script_.master.original.text(), script_.master.reply.text());
+        excuses_.seams_fail ? ", seams fail" : "", describe(ends_.habits[client]),
+        describe(ends_.habits[server]), weather_.loss, weather_.repeats, weather_.reorders,
+        weather_.cuts, weather_.joins, weather_.delay / 1ms, weather_.jitter_ms,
+        script_.master.original.text(), script_.master.reply.text());
   }
 
   Random random_;
@@ -464,23 +272,14 @@ class Simulation final : private Gateway::Exits {
   PacketPool& pool_;
   Time now_{};
   Script script_;
-  std::array<Habits, 2> habits_;
-  Weather weather_;
   Policy policy_;
-  bool seams_fail_;
+  Talk::Ends ends_;
+  Weather weather_;
+  Oracle::Excuses excuses_;
   Gateway gateway_;
-  Oracle oracle_;
   std::array<Link, 4> links_;
   std::array<Entry, 2> outlets_;
-  std::array<TcpEndpoint, 2> endpoints_;
-  std::array<Time, 2> timers_{never, never};
-  std::array<Hand, 2> hands_{};
-  std::array<Writing, 2> writings_;
-  std::size_t batch_ = 0;
-  std::size_t commands_written_ = 0;
-  std::size_t replies_written_ = 0;
-  bool client_ended_ = false;
-  bool server_ended_ = false;
+  Talk talk_;
   std::string finding_;
 };
 

@@ -2,14 +2,10 @@
 // One simulated session: script, endpoints, weather and gateway, all chosen by one seed.
 #pragma once
 
-#include <functional>
 #include <string>
 
-#include "gateway.h"
 #include "link.h"
-#include "oracle.h"
-#include "script.h"
-#include "tcp_endpoint.h"
+#include "talk.h"
 
 namespace ftpalg::simulator {
 
@@ -24,16 +20,13 @@ struct Result {
   std::string setup;    ///< what was chosen, in a line
   Time took{};
   bool seams_failed = false;
-  Oracle::Figures lines;
-  Gateway::Figures gateway;
-  TcpEndpoint::Figures endpoints;
-  Link::Figures links;
 };
 
-/// Storage that sessions share, one after the other.
+/// What sessions share, one after the other: storage, and what is counted.
 struct Workspace {
   Agenda agenda;
   PacketPool pool;
+  Figures figures;
 };
 
 Result simulate(std::uint64_t seed, const Setting& setting, Workspace& workspace);

@@ -26,12 +26,23 @@ std::string_view text_of(wire::Bytes bytes) {
 
 }  // namespace
 
+std::string describe(const Habits& habits) {
+  return fmt::format(
+      "isn {:#x} mss {} window {}{}{}{}{}{}{}{}{}{}", habits.initial_seq, habits.mss, habits.window,
+      habits.sack ? " sack" : "", habits.timestamps ? " timestamps" : "",
+      habits.nagle ? " nagle" : "", habits.delays_acks ? " delayed-acks" : "",
+      habits.probes_tail ? " tail-probes" : "", habits.coalesces ? " coalesces" : "",
+      habits.keeps_alive ? " keepalive" : "", habits.stops_reading ? " stops-reading" : "",
+      habits.spurious_per_mille > 0 ? " spurious" : "");
+}
+
 TcpEndpoint::TcpEndpoint(const Tuple& tuple, const Habits& habits, std::uint64_t seed,
-                         Outlet& outlet)
+                         Outlet& outlet, Figures& figures)
     : tuple_(tuple),
       habits_(habits),
       random_(seed),
       outlet_(outlet),
+      figures_(figures),
       retransmission_at_(never),
       probe_at_(never),
       delayed_ack_at_(never),

@@ -12,10 +12,13 @@
 #include <string>
 
 #include "alg/policy.h"
+#include "figures.h"
 #include "packet.h"
 #include "random.h"
 
 namespace ftpalg::simulator {
+
+constexpr Time never = Time::max();
 
 struct Habits {
   std::uint32_t initial_seq = 0;
@@ -37,6 +40,8 @@ struct Habits {
   std::uint32_t spurious_per_mille = 0;  ///< of segments, to be repeated though nothing is lost
 };
 
+std::string describe(const Habits& habits);
+
 /// Takes what an endpoint sends. `packet` is valid during the call.
 class Outlet {
  public:
@@ -47,7 +52,8 @@ class Outlet {
 class TcpEndpoint {
  public:
   /// `tuple` is that of the packets it sends.
-  TcpEndpoint(const Tuple& tuple, const Habits& habits, std::uint64_t seed, Outlet& outlet);
+  TcpEndpoint(const Tuple& tuple, const Habits& habits, std::uint64_t seed, Outlet& outlet,
+              Figures& figures);
 
   void connect(Time now);
   /// Sends `text` when the connection stands and the window allows.
@@ -74,15 +80,6 @@ class TcpEndpoint {
   const std::string& fault() const { return fault_; }
   /// Where the urgent data ended, as received, or -1.
   std::int32_t urgent_end_received() const { return urgent_received_; }
-
-  struct Figures {
-    std::uint64_t segments = 0;
-    std::uint64_t repetitions = 0;
-    std::uint64_t differing_copies = 0;  ///< an old byte came again as another: harmless, not nice
-    std::uint64_t senseless_sack = 0;    ///< blocks that end before they begin
-    std::uint64_t above_mss = 0;         ///< received with more payload than was announced
-  };
-  const Figures& figures() const { return figures_; }
 
   Seq base() const { return Seq{habits_.initial_seq} + 1; }
   Seq peer_base() const { return peer_base_; }
@@ -128,7 +125,7 @@ class TcpEndpoint {
   PacketBytes packet_;
   State state_ = State::listening;
   std::string fault_;
-  Figures figures_;
+  Figures& figures_;
 
   // Sending.
   std::string out_;
@@ -172,7 +169,5 @@ class TcpEndpoint {
   Time reading_at_;
   Time challenge_allowed_at_{};
 };
-
-constexpr Time never = Time::max();
 
 }  // namespace ftpalg::simulator
