@@ -449,7 +449,9 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
   }
   if (!address_differs && expectation.destination.port == announcement.port) {
     note_expectation(connection, expectation, passage.now);
-    decide(passage, Action::forward, Reason::expected, line.text).expectation = expectation;
+    Decision& decision = decide(passage, Action::forward, Reason::expected, line.text);
+    decision.expectation = expectation;
+    decision.maps_to = inside_endpoint(expectation, *connection.master);
     return;
   }
 
@@ -465,6 +467,7 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
 
   Decision& decision = decide(passage, Action::rewrite, Reason::rewritten, line.text);
   decision.expectation = expectation;
+  decision.maps_to = inside_endpoint(expectation, *connection.master);
   const auto begin = static_cast<std::size_t>(position - line.begin);
   decision.after.replace(begin, edit.length, edit.text.view());
 }

@@ -14,6 +14,7 @@ void add_run_command(CLI::App& app, int& exit_status);
 void add_rules_command(CLI::App& app, int& exit_status);
 void add_check_command(CLI::App& app, int& exit_status);
 void add_replay_command(CLI::App& app, int& exit_status);
+void add_explain_command(CLI::App& app, int& exit_status);
 void add_demo_command(CLI::App& app, int& exit_status);
 
 }  // namespace ftpalg::tools

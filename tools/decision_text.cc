@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 namespace ftpalg::tools {
-namespace {
 
 std::string_view name(Action action) {
   switch (action) {
@@ -22,16 +21,9 @@ std::string_view name(Action action) {
   return "";
 }
 
-std::string_view sender(const Decision& decision) {
-  return decision.direction == Direction::original ? "client" : "server";
+std::string_view sender(Direction direction) {
+  return direction == Direction::original ? "client" : "server";
 }
-
-std::string expectation_text(const Expectation& expectation) {
-  return fmt::format("{} -> {}, mapped to port {}", expectation.source.text(),
-                     expectation.destination.text(), expectation.real_port.number);
-}
-
-}  // namespace
 
 std::string escaped(std::string_view text) {
   std::string result;
@@ -49,38 +41,44 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
+std::string expectation_text(const Decision& decision) {
+  return fmt::format("{} -> {}, mapped to {}", decision.expectation->source.text(),
+                     decision.expectation->destination.text(), decision.maps_to.text());
+}
+
+nlohmann::ordered_json expectation_json(const Decision& decision) {
+  if (!decision.expectation) return nullptr;
+  return {{"source", decision.expectation->source.text()},
+          {"destination", decision.expectation->destination.address.text()},
+          {"port", decision.expectation->destination.port.number},
+          {"maps_to", decision.maps_to.text()}};
+}
+
 std::string decision_text(const Decision& decision) {
   std::string result = fmt::format("{}: ", decision.control.text());
   if (decision.before.empty()) {
     result += text(decision.reason);
   } else if (decision.action == Action::rewrite || decision.action == Action::refuse) {
-    result += fmt::format("{} line '{}' becomes '{}': {}", sender(decision),
+    result += fmt::format("{} line '{}' becomes '{}': {}", sender(decision.direction),
                           escaped(decision.before), escaped(decision.after), text(decision.reason));
   } else {
-    result += fmt::format("{} line '{}': {}", sender(decision), escaped(decision.before),
+    result += fmt::format("{} line '{}': {}", sender(decision.direction), escaped(decision.before),
                           text(decision.reason));
   }
-  if (decision.expectation) result += fmt::format(" ({})", expectation_text(*decision.expectation));
+  if (decision.expectation) result += fmt::format(" ({})", expectation_text(decision));
   return result;
 }
 
 nlohmann::json decision_json(const Decision& decision) {
-  nlohmann::json expectation = nullptr;
-  if (decision.expectation) {
-    expectation = {{"source", decision.expectation->source.text()},
-                   {"destination", decision.expectation->destination.address.text()},
-                   {"port", decision.expectation->destination.port.number},
-                   {"maps_to", decision.expectation->real_port.number}};
-  }
   return {{"control",
            {{"client", decision.control.source.text()},
             {"server", decision.control.destination.text()}}},
-          {"from", sender(decision)},
+          {"from", sender(decision.direction)},
           {"action", name(decision.action)},
           {"reason", text(decision.reason)},
           {"before", escaped(decision.before)},
           {"after", escaped(decision.after)},
-          {"expectation", expectation}};
+          {"expectation", expectation_json(decision)}};
 }
 
 }  // namespace ftpalg::tools

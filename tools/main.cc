@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   ftpalg::tools::add_rules_command(app, exit_status);
   ftpalg::tools::add_check_command(app, exit_status);
   ftpalg::tools::add_replay_command(app, exit_status);
+  ftpalg::tools::add_explain_command(app, exit_status);
   ftpalg::tools::add_demo_command(app, exit_status);
 
   CLI11_PARSE(app, argc, argv);

@@ -62,6 +62,10 @@ void PacketHeader::set_ack(Seq ack) {
   replace(tcp_begin_ + 8, bytes_of(ack.number), Covered::tcp);
 }
 
+void PacketHeader::set_flags(std::uint8_t flags) {
+  replace(tcp_begin_ + 13, {&flags, 1}, Covered::tcp);
+}
+
 void PacketHeader::forward_sack_blocks(const SeqMap& map) {
   const std::size_t header_bytes = std::size_t{packet_[tcp_begin_ + 12]} / 16 * 4;
   const std::size_t end = std::min(tcp_begin_ + header_bytes, packet_.size());

@@ -20,6 +20,7 @@ class PacketHeader {
   void set_tuple(const Tuple& tuple);
   void set_seq(Seq seq);
   void set_ack(Seq ack);
+  void set_flags(std::uint8_t flags);
   /// SACK blocks that count in the numbering of the sender that `map` is for, told in the
   /// receiver's: what shift_sack_blocks (alg/sack_option.h) turns back.
   void forward_sack_blocks(const SeqMap& map);

@@ -105,40 +105,6 @@ bool are_same(const Segment& a, const Segment& b) {
 
 }  // namespace
 
-tl::expected<Nat, std::string> Nat::parse(std::string_view text) {
-  if (text == "none") return Nat{};
-  const auto wrong = [&](std::string_view what) {
-    return tl::unexpected(
-        fmt::format("'{}': {}; write snat:PUBLIC, snat:PUBLIC=INSIDE, dnat:PUBLIC=INSIDE or none, "
-                    "with IP addresses for PUBLIC and INSIDE",
-                    text, what));
-  };
-
-  Nat nat;
-  if (text.starts_with("snat:")) {
-    nat.kind = Kind::source;
-  } else if (text.starts_with("dnat:")) {
-    nat.kind = Kind::destination;
-  } else {
-    return wrong("this is no kind of NAT");
-  }
-  const std::string_view addresses = text.substr(5);
-  const std::size_t equals = addresses.find('=');
-  const auto public_address = Address::parse(addresses.substr(0, equals));
-  if (!public_address) return wrong("PUBLIC is no IP address");
-  nat.public_address = *public_address;
-  if (equals != std::string_view::npos) {
-    nat.inside = Address::parse(addresses.substr(equals + 1));
-    if (!nat.inside) return wrong("INSIDE is no IP address");
-    if (nat.inside->family() != nat.public_address.family()) {
-      return wrong("one address is IPv4 and the other IPv6");
-    }
-  } else if (nat.kind == Kind::destination) {
-    return wrong("the inside address of the server is missing");
-  }
-  return nat;
-}
-
 Replay::Replay(std::vector<Nat> nats, std::vector<Port> control_ports)
     : nats_(std::move(nats)),
       control_ports_(std::move(control_ports)),
@@ -224,19 +190,14 @@ bool Replay::begin_control(const Tuple& seen) {
 }
 
 std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited) {
-  Master master;
-  master.has_carrier = true;
-  master.original = seen;
-  master.reply = seen.reversed();
-
   const Address& client = seen.source.address;
   const Address& server = seen.destination.address;
+  Nat found;
   for (const Nat& nat : nats_) {
     if (nat.kind == Nat::Kind::destination &&
         (server == nat.public_address || server == *nat.inside)) {
       edited = Direction::reply;
-      master.original.destination.address = nat.public_address;
-      master.reply.source.address = *nat.inside;
+      found = nat;
       break;
     }
     if (nat.kind != Nat::Kind::source || client.family() != nat.public_address.family()) continue;
@@ -249,10 +210,10 @@ std::optional<Master> Replay::master_of(const Tuple& seen, Direction& edited) {
       return std::nullopt;
     }
     if (nat.inside && client != nat.public_address && client != *nat.inside) continue;
-    master.original.source.address = nat.inside.value_or(client);
-    master.reply.destination.address = nat.public_address;
+    found = nat;
     break;
   }
+  Master master = translated(found, seen);
 
   if (arrivals_.contains(master.original)) {
     note_ = fmt::format(

@@ -24,26 +24,9 @@
 #include "alg/engine.h"
 #include "alg/seq_map.h"
 #include "conntrack/memory_seams.h"
+#include "tools/nat.h"
 
 namespace ftpalg::tools {
-
-/// What the gateway translates, as `--nat` tells it.
-struct Nat {
-  enum class Kind : std::uint8_t {
-    none,
-    source,       ///< clients behind the gateway appear as `public_address`
-    destination,  ///< a server behind the gateway is dialled by `public_address`
-  };
-  Kind kind = Kind::none;
-  Address public_address;
-  /// Always there with `destination`. With `source` it is needed only when the capture was taken
-  /// outside, where the client's own address does not appear.
-  std::optional<Address> inside;
-
-  /// Reads "snat:PUBLIC", "snat:PUBLIC=INSIDE", "dnat:PUBLIC=INSIDE" or "none"; or says what would
-  /// be right.
-  static tl::expected<Nat, std::string> parse(std::string_view text);
-};
 
 class Replay {
  public:
