@@ -82,8 +82,8 @@ tl::expected<IptablesListing, std::string> apply_iptables(Format format, Family 
 std::string nothing_changed(const Ruleset& ruleset) {
   return fmt::format(
       "; nothing was changed; mend: see by 'ftpalg check' whether this kernel has the helper '{}', "
-      "and that it has the iptables matches bpf, comment, conntrack and mark, and the targets CT "
-      "and NFQUEUE",
+      "and that it has the iptables matches bpf, comment, connmark (or give --done-mark 0), "
+      "conntrack and mark, and the targets CT and NFQUEUE",
       ruleset.carrier);
 }
 

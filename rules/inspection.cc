@@ -198,4 +198,12 @@ std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> fo
   return found;
 }
 
+std::vector<Discrepancy> mark_conflicts(const Ruleset& ruleset) {
+  if (ruleset.done_mark == 0 || !effective_privileges().net_admin) return {};
+  Firewall firewall = read_firewall();
+  std::vector<IptablesListing> listings;
+  for (FamilyListing& each : firewall.iptables) listings.push_back(std::move(each.listing));
+  return mark_conflicts(listings, firewall.nft_tables, ruleset);
+}
+
 }  // namespace ftpalg::rules

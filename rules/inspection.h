@@ -15,4 +15,8 @@ namespace ftpalg::rules {
 /// Without `format`: of the format our rules are found in, or of the default one.
 std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> format);
 
+/// Foreign rules that share bits of the connection mark with ours. Rules that cannot be read count
+/// for nothing here: verify() names them.
+std::vector<Discrepancy> mark_conflicts(const Ruleset& ruleset);
+
 }  // namespace ftpalg::rules

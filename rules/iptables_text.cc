@@ -31,6 +31,13 @@ std::vector<std::string> carrier_rules(const Ruleset& ruleset) {
   return rules;
 }
 
+// As iptables-save prints it: a mask of all bits is left out.
+std::string not_done(std::uint32_t done_mark) {
+  if (done_mark == 0) return {};
+  if (done_mark == ~0U) return "-m connmark ! --mark 0xffffffff ";
+  return fmt::format("-m connmark ! --mark 0x{0:x}/0x{0:x} ", done_mark);
+}
+
 std::vector<std::string> queue_rules(const Ruleset& ruleset, Family family) {
   std::vector<std::string> rules{
       fmt::format("-m mark --mark 0x{:x} -j RETURN", ruleset.unqueued_mark),
@@ -41,13 +48,13 @@ std::vector<std::string> queue_rules(const Ruleset& ruleset, Family family) {
       ruleset.queue_acknowledgements
           ? std::string{}
           : fmt::format("-m bpf --bytecode \"{}\" ", bytecode(more_than_acknowledgement(family)));
-  // One rule a port: --ctorigdstport takes one port or a range. The cheap test stands first, so
-  // that the filter runs for control connections alone.
+  // One rule a port: --ctorigdstport takes one port or a range. The test that most packets fail
+  // stands first, so that the others run for control connections alone.
   for (const auto port : ruleset.control_ports) {
     rules.push_back(
-        fmt::format("-p tcp -m conntrack --ctorigdstport {} {}"
+        fmt::format("-p tcp -m conntrack --ctorigdstport {} {}{}"
                     "-j NFQUEUE --queue-num {} --queue-bypass",
-                    port, filter, ruleset.queue));
+                    port, not_done(ruleset.done_mark), filter, ruleset.queue));
   }
   return rules;
 }

@@ -69,6 +69,7 @@ Machine look_at_this_machine(const Ruleset& ruleset, std::optional<Format> forma
   machine.privileges = effective_privileges();
   machine.has_ipv6 = kernel_has_ipv6();
   machine.rules = verify(ruleset, format);
+  machine.mark_conflicts = mark_conflicts(ruleset);
   if (machine.privileges.net_admin) machine.nft_has_queue = nft_has_queue();
   for (const std::string_view name : sysctl_names) {
     if (const auto value = read_sysctl(name)) machine.sysctls.emplace(name, *value);

@@ -87,7 +87,11 @@ std::string nft_apply_text(const Ruleset& ruleset, IpVersions versions) {
   }
 
   const std::string queue = fmt::format("queue flags bypass to {}", ruleset.queue);
-  text += fmt::format("  chain control {{\n    tcp flags fin,syn,rst {}\n", queue);
+  text += "  chain control {\n";
+  if (ruleset.done_mark != 0) {
+    text += fmt::format("    ct mark & 0x{0:08x} == 0x{0:08x} return\n", ruleset.done_mark);
+  }
+  text += fmt::format("    tcp flags fin,syn,rst {}\n", queue);
   if (!ruleset.queue_acknowledgements) text += acknowledgement_rules(versions);
   text += fmt::format("    {}\n  }}\n}}\n", queue);
   return text;

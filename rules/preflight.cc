@@ -62,11 +62,18 @@ void check_kernel(const Ruleset& ruleset, const Machine& machine, std::vector<Fi
   const std::string offsets = "sequence offsets can be set and read back";
   const std::string expectation = "an expectation that follows the master's NAT is taken";
   const std::string nat = "modprobe nf_nat";
+  const std::string without_marks =
+      "ftpalg rules apply --done-mark 0, and the same option for check and run";
 
   findings.push_back(judge("NFQUEUE", trials.nfqueue, "a queue can be bound", Severity::needed,
                            "modprobe nfnetlink_queue"));
   findings.push_back(judge("ctnetlink", trials.ctnetlink, "connections can be created and found",
                            Severity::needed, "modprobe nf_conntrack_netlink"));
+  if (ruleset.done_mark != 0) {
+    findings.push_back(judge("connection marks", trials.marks,
+                             "bits can be set, and the others stay as they are", Severity::warning,
+                             without_marks));
+  }
   findings.push_back(
       judge("carrier, IPv4", trials.carrier_ipv4, carrier, Severity::needed, other_carrier));
   findings.push_back(judge("carrier, IPv6", trials.carrier_ipv6, carrier, ipv6, other_carrier));
@@ -120,6 +127,9 @@ void check_rules(const Machine& machine, std::vector<Finding>& findings) {
   }
   for (const auto& [what, mend] : machine.rules) {
     findings.push_back(wrong("rules", Severity::needed, what, mend));
+  }
+  for (const auto& [what, mend] : machine.mark_conflicts) {
+    findings.push_back(wrong("connection mark", Severity::warning, what, mend));
   }
   if (!machine.nft_has_queue) return;
   findings.push_back(*machine.nft_has_queue

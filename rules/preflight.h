@@ -37,6 +37,7 @@ using Trial = std::optional<std::string>;
 struct Trials {
   Trial nfqueue;
   Trial ctnetlink;
+  Trial marks;
   Trial carrier_ipv4;
   Trial carrier_ipv6;
   Trial offsets_ipv4;
@@ -55,6 +56,7 @@ struct Machine {
   bool has_ipv6 = true;
   tl::expected<Trials, std::string> trials;          ///< or why nothing could be tried
   std::vector<Discrepancy> rules;                    ///< what verify() found
+  std::vector<Discrepancy> mark_conflicts;           ///< what mark_conflicts() found
   std::optional<bool> nft_has_queue;                 ///< nothing where it could not be tried
   std::map<std::string, long, std::less<>> sysctls;  ///< those that could be read
   std::optional<QueueOwner> queue_owner;             ///< needs CAP_NET_ADMIN to be known

@@ -5,7 +5,8 @@
 // - carrier: the first packet of a control connection gets a conntrack helper, because conntrack
 //   takes expectations only for connections that have one;
 // - queue: every packet of a control connection, both directions, goes to NFQUEUE, except pure
-//   acknowledgements, which have nothing to read. Without a listener the queue is bypassed;
+//   acknowledgements, which have nothing to read. Without a listener the queue is bypassed, and
+//   connections that bear the done mark are queued no more;
 // - injected: packets that the gateway sends itself bear a mark: one kind is not tracked, the other
 //   not queued again.
 // Traffic over the loopback interface is left alone.
@@ -33,6 +34,8 @@ struct Ruleset {
   // Marks of the gateway's own packets; all 32 bits must match.
   std::uint32_t untracked_mark = 0x66747000;
   std::uint32_t unqueued_mark = 0x66747001;
+  /// Bits of the connection mark of connections that the gateway has done with. 0: there are none.
+  std::uint32_t done_mark = 0x01000000;
   /// Pure acknowledgements are queued too: the gateway shifts their numbers where the kernel does
   /// not, which is so for connections without NAT.
   bool queue_acknowledgements = false;

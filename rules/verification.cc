@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <utility>
 
 #include "rules/iptables_text.h"
+#include "rules/mark_use.h"
 #include "rules/rule_reach.h"
 
 namespace ftpalg::rules {
@@ -314,6 +317,50 @@ std::vector<Discrepancy> shadows_in_nft(const std::vector<NftTable>& tables,
   return found;
 }
 
+std::vector<Discrepancy> mark_conflicts(const std::vector<IptablesListing>& listings,
+                                        const std::vector<NftTable>& tables,
+                                        const Ruleset& ruleset) {
+  std::uint32_t bits_used = 0;
+  std::vector<std::string> rules;
+  const auto note = [&](std::uint32_t bits, std::string rule) {
+    bits_used |= bits;
+    if ((bits & ruleset.done_mark) != 0) rules.push_back(std::move(rule));
+  };
+  for (const IptablesListing& listing : listings) {
+    for (const IptablesTable& table : listing.tables) {
+      for (const IptablesRule& rule : table.rules) {
+        if (rule.chain == queue_chain || !may_reach(rule, ruleset.control_ports)) continue;
+        note(mark_bits_used(rule),
+             fmt::format("'-A {} {}' of table {}", rule.chain, rule.specification, table.name));
+      }
+    }
+  }
+  for (const NftTable& table : tables) {
+    if (table.title() == fmt::format("inet {}", own_name)) continue;
+    for (const NftChain& chain : table.chains) {
+      for (const NftRule& rule : chain.rules) {
+        if (!may_reach(rule.text, ruleset.control_ports)) continue;
+        note(mark_bits_used(rule.text),
+             fmt::format("'{}' in table {}, chain {},", rule.text, table.title(), chain.name));
+      }
+    }
+  }
+
+  Ruleset other = ruleset;
+  other.done_mark = std::bit_floor(~bits_used);
+  std::vector<Discrepancy> found;
+  for (const std::string& rule : rules) {
+    found.push_back(
+        {fmt::format("rule {} uses bits of the connection mark that ftpalg sets once it has done "
+                     "with a connection (0x{:x})",
+                     rule, ruleset.done_mark),
+         fmt::format("{}, with the same --done-mark on check and run{}",
+                     apply_command(other, std::nullopt),
+                     other.done_mark == 0 ? "; or give these rules masks" : "")});
+  }
+  return found;
+}
+
 std::string apply_command(const Ruleset& ruleset, std::optional<Format> format) {
   const Ruleset defaults;
   std::string command = "ftpalg rules apply";
@@ -323,6 +370,9 @@ std::string apply_command(const Ruleset& ruleset, std::optional<Format> format) 
   }
   if (ruleset.queue != defaults.queue) command += fmt::format(" --queue {}", ruleset.queue);
   if (ruleset.carrier != defaults.carrier) command += fmt::format(" --carrier {}", ruleset.carrier);
+  if (ruleset.done_mark != defaults.done_mark) {
+    command += fmt::format(" --done-mark 0x{:x}", ruleset.done_mark);
+  }
   return command;
 }
 

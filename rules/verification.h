@@ -44,6 +44,12 @@ std::vector<Discrepancy> shadows_in_iptables(const IptablesListing& listing, con
 std::vector<Discrepancy> shadows_in_nft(const std::vector<NftTable>& tables,
                                         const Ruleset& ruleset);
 
+/// Foreign rules that read or write bits of the done mark: they take the gateway's mark for theirs,
+/// or theirs is taken for the gateway's.
+std::vector<Discrepancy> mark_conflicts(const std::vector<IptablesListing>& listings,
+                                        const std::vector<NftTable>& tables,
+                                        const Ruleset& ruleset);
+
 /// The command that applies `ruleset`, without what is default anyway.
 std::string apply_command(const Ruleset& ruleset, std::optional<Format> format);
 

@@ -10,6 +10,7 @@
 #include "rules/iptables_listing.h"
 #include "rules/iptables_text.h"
 #include "rules/machine.h"
+#include "rules/mark_use.h"
 #include "rules/nft_listing.h"
 #include "rules/nft_text.h"
 #include "rules/payload_filter.h"
@@ -125,6 +126,7 @@ table inet ftpalg {
     meta l4proto tcp ct original proto-dst 21 jump control
   }
   chain control {
+    ct mark & 0x01000000 == 0x01000000 return
     tcp flags fin,syn,rst queue flags bypass to 21
     ip hdrlength 5 ip length 40 tcp doff 5 return
     ip hdrlength 5 ip length 52 tcp doff 8 return
@@ -183,7 +185,7 @@ COMMIT
 -A FTPALG-QUEUE -m mark --mark 0x66747001 -j RETURN
 -A FTPALG-QUEUE -i lo -j RETURN
 -A FTPALG-QUEUE -o lo -j RETURN
--A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 21 -m bpf --bytecode "12,177 0 0 0,80 0 0 13,69 8 0 7,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,40 0 0 2,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 21 --queue-bypass
+-A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 21 -m connmark ! --mark 0x1000000/0x1000000 -m bpf --bytecode "12,177 0 0 0,80 0 0 13,69 8 0 7,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,40 0 0 2,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 21 --queue-bypass
 -I PREROUTING 1 -p tcp -m comment --comment ftpalg -j FTPALG-QUEUE
 -I OUTPUT 1 -p tcp -m comment --comment ftpalg -j FTPALG-QUEUE
 COMMIT
@@ -209,13 +211,29 @@ COMMIT
 -A FTPALG-QUEUE -m mark --mark 0x66747001 -j RETURN
 -A FTPALG-QUEUE -i lo -j RETURN
 -A FTPALG-QUEUE -o lo -j RETURN
--A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 21 -m bpf --bytecode "12,48 0 0 6,21 0 9 6,48 0 0 53,69 7 0 7,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 7 --queue-bypass
--A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 2121 -m bpf --bytecode "12,48 0 0 6,21 0 9 6,48 0 0 53,69 7 0 7,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 7 --queue-bypass
--A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 990 -m bpf --bytecode "12,48 0 0 6,21 0 9 6,48 0 0 53,69 7 0 7,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 7 --queue-bypass
+-A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 21 -m connmark ! --mark 0x1000000/0x1000000 -m bpf --bytecode "12,48 0 0 6,21 0 9 6,48 0 0 53,69 7 0 7,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 7 --queue-bypass
+-A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 2121 -m connmark ! --mark 0x1000000/0x1000000 -m bpf --bytecode "12,48 0 0 6,21 0 9 6,48 0 0 53,69 7 0 7,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 7 --queue-bypass
+-A FTPALG-QUEUE -p tcp -m conntrack --ctorigdstport 990 -m connmark ! --mark 0x1000000/0x1000000 -m bpf --bytecode "12,48 0 0 6,21 0 9 6,48 0 0 53,69 7 0 7,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 0,6 0 0 1" -j NFQUEUE --queue-num 7 --queue-bypass
 -I PREROUTING 1 -p tcp -m comment --comment ftpalg -j FTPALG-QUEUE
 -I OUTPUT 1 -p tcp -m comment --comment ftpalg -j FTPALG-QUEUE
 COMMIT
 )");
+}
+
+TEST_CASE("the done mark is any bits, or none", "[rules]") {
+  Ruleset ruleset;
+  const auto iptables = [&] {
+    return iptables_replace_text({}, own_listing(ruleset, Family::ipv4));
+  };
+  ruleset.done_mark = 0x00300000;
+  CHECK(iptables().find("-m connmark ! --mark 0x300000/0x300000 -m bpf") != std::string::npos);
+  CHECK(nft_apply_text(ruleset).find("ct mark & 0x00300000 == 0x00300000 return") !=
+        std::string::npos);
+  ruleset.done_mark = 0xffffffff;
+  CHECK(iptables().find("-m connmark ! --mark 0xffffffff -m bpf") != std::string::npos);
+  ruleset.done_mark = 0;
+  CHECK(iptables().find("connmark") == std::string::npos);
+  CHECK(nft_apply_text(ruleset).find("ct mark") == std::string::npos);
 }
 
 TEST_CASE("iptables text replaces what is there, and only what is ours", "[rules]") {
@@ -648,6 +666,77 @@ TEST_CASE("our nft table is compared with what it should be", "[rules]") {
   }
 }
 
+// ---- the connection mark
+
+TEST_CASE("which bits of the connection mark a rule uses is read from its text", "[rules]") {
+  const auto iptables = [](const std::string& rule) {
+    return mark_bits_used(
+        parse_iptables_listing("*mangle\n-A PREROUTING " + rule + "\n").tables[0].rules[0]);
+  };
+  // As iptables-save prints them.
+  CHECK(iptables("-p tcp -j ACCEPT") == 0);
+  CHECK(iptables("-m mark --mark 0x1 -j ACCEPT") == 0);
+  CHECK(iptables("-j MARK --set-xmark 0x1/0xffffffff") == 0);
+  CHECK(iptables("-m connmark --mark 0x1 -j ACCEPT") == 0xffffffff);
+  CHECK(iptables("-m connmark ! --mark 0x0/0xff -j ACCEPT") == 0xff);
+  CHECK(iptables("-m connmark --mark 0x1/0xf -m mark --mark 0x1 -j ACCEPT") == 0xf);
+  CHECK(iptables("-j CONNMARK --set-xmark 0x1/0xffffffff") == 0xffffffff);
+  CHECK(iptables("-j CONNMARK --set-xmark 0x1/0x3") == 0x3);
+  CHECK(iptables("-j CONNMARK --set-xmark 0x100/0xff") == 0x1ff);
+  CHECK(iptables("-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff") ==
+        0xffffffff);
+  CHECK(iptables("-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xff") == 0xff);
+
+  const auto nft = [](std::string_view rule) { return mark_bits_used(rule); };
+  // As nft -nn -y prints them.
+  CHECK(nft("tcp dport 21 accept") == 0);
+  CHECK(nft("meta mark 0x00000001 accept") == 0);
+  CHECK(nft("ct mark 0x00000001 accept") == 0xffffffff);
+  CHECK(nft("ct mark { 0x00000001, 0x00000002 } accept") == 0xffffffff);
+  CHECK(nft("ct mark & 0x000000ff == 0x00000001 accept") == 0xff);
+  CHECK(nft("ct mark set 0x00000001") == 0xffffffff);
+  CHECK(nft("ct mark set meta mark & 0x000000ff") == 0xffffffff);
+  CHECK(nft("meta mark set ct mark & 0x000000ff") == 0xff);
+  CHECK(nft("meta mark set ct mark") == 0xffffffff);
+  CHECK(nft("ct mark set ct mark | 0x00000001") == 0x1);
+  CHECK(nft("ct mark set ct mark & 0xffffff01 | 0x00000001 accept") == 0xff);
+  CHECK(nft("ct mark set ct mark << 0x00000008") == 0xffffffff);
+  CHECK(nft("ct mark & 0x000000f0 == 0x00000010 ct mark set ct mark | 0x00000001") == 0xf1);
+}
+
+TEST_CASE("foreign rules on bits of the done mark are found, and a free bit is named", "[rules]") {
+  const auto foreign = parse_iptables_listing(R"(*mangle
+-A PREROUTING -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff
+-A POSTROUTING -j CONNMARK --set-xmark 0x1000000/0xff000000
+-A POSTROUTING -p udp -j CONNMARK --set-xmark 0x1/0xffffffff
+)");
+  const auto own = own_listing({}, Family::ipv4);
+  CHECK(mark_conflicts({own}, {}, {}).empty());
+  CHECK(mark_conflicts({own, foreign}, {}, {}) ==
+        std::vector<Discrepancy>{
+            {"rule '-A POSTROUTING -j CONNMARK --set-xmark 0x1000000/0xff000000' of table mangle "
+             "uses bits of the connection mark that ftpalg sets once it has done with a connection "
+             "(0x1000000)",
+             "ftpalg rules apply --done-mark 0x800000, with the same --done-mark on check and "
+             "run"}});
+
+  const auto tables = parse_nft_listing(R"(table inet wan {
+	chain prerouting {
+		type filter hook prerouting priority -150; policy accept;
+		ct mark 0x00000001 meta mark set 0x00000001 # handle 4
+	}
+}
+)");
+  CHECK(
+      mark_conflicts({}, tables, {}) ==
+      std::vector<Discrepancy>{
+          {"rule 'ct mark 0x00000001 meta mark set 0x00000001' in table inet wan, chain "
+           "prerouting, uses bits of the connection mark that ftpalg sets once it has done with a "
+           "connection (0x1000000)",
+           "ftpalg rules apply --done-mark 0x0, with the same --done-mark on check and run; or "
+           "give these rules masks"}});
+}
+
 // ---- preflight
 
 Machine good_machine() {
@@ -702,6 +791,14 @@ TEST_CASE("preflight names what is wrong, and how bad it is", "[rules]") {
   SECTION("a kernel without NFQUEUE") {
     machine.trials->nfqueue = "no";
     CHECK(judged("NFQUEUE") == Severity::needed);
+  }
+  SECTION("a kernel without connection marks") {
+    machine.trials->marks = "no";
+    CHECK(judged("connection marks") == Severity::warning);
+  }
+  SECTION("rules that use the same bits of the connection mark") {
+    machine.mark_conflicts = {{"rule x uses bits", "ftpalg rules apply --done-mark 0"}};
+    CHECK(judged("connection mark") == Severity::warning);
   }
   SECTION("a kernel without the carrier for IPv4") {
     machine.trials->carrier_ipv4 = "no";

@@ -13,6 +13,7 @@ tl::expected<rules::Ruleset, std::string> GatewayOptions::ruleset() const {
   ruleset.control_ports = control_ports;
   ruleset.queue = queue;
   ruleset.carrier = carrier;
+  ruleset.done_mark = done_mark;
   const auto external_addresses_read = external();
   if (!external_addresses_read) return tl::unexpected(external_addresses_read.error());
   ruleset.queue_acknowledgements = !external_addresses_read->empty();
@@ -45,6 +46,10 @@ void add_gateway_options(CLI::App& app, GatewayOptions& options) {
   app.add_option("--carrier", options.carrier,
                  "conntrack helper that makes expectations possible and is inert on FTP")
       ->capture_default_str();
+  app.add_option("--done-mark", options.done_mark,
+                 "bits of the connection mark of connections that the gateway has done with "
+                 "(encrypted ones); 0: they are not marked, and their packets go on being queued")
+      ->default_str(fmt::format("0x{:08x}", options.done_mark));
   app.add_option(
          "--external-address", options.external_addresses,
          "INSIDE=OUTSIDE: the address INSIDE of this machine or network is mapped one to one "

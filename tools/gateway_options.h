@@ -22,6 +22,7 @@ struct GatewayOptions {
   std::vector<std::uint16_t> control_ports{21};
   std::uint16_t queue = 21;
   std::string carrier = "sane";
+  std::uint32_t done_mark = rules::Ruleset{}.done_mark;
   std::vector<std::string> external_addresses;  ///< INSIDE=OUTSIDE each
   std::string format;                           ///< empty: the one that fits this machine
 
@@ -32,8 +33,8 @@ struct GatewayOptions {
   std::optional<rules::Format> rules_format() const { return rules::format_named(format); }
 };
 
-/// Registers --port, --queue, --carrier, --external-address and --format on `app`, to be stored in
-/// `options`.
+/// Registers --port, --queue, --carrier, --done-mark, --external-address and --format on `app`, to
+/// be stored in `options`.
 void add_gateway_options(CLI::App& app, GatewayOptions& options);
 
 }  // namespace ftpalg::tools

@@ -150,6 +150,7 @@ int run(const RunOptions& options) {
   if (!ruleset) return failed(ruleset.error());
   Policy policy;
   policy.external_addresses = *options.gateway.external();
+  policy.done_mark = ruleset->done_mark;
   if (!options.data_ports.empty()) {
     policy.data_ports = parse_port_range(options.data_ports);
     if (!policy.data_ports) {

@@ -192,6 +192,33 @@ FamilyAbilities probe_family(NetlinkSocket& socket, Ctnetlink& ctnetlink, Family
   return abilities;
 }
 
+// Both marks are set as two users would, who know nothing of each other.
+Ability probe_marks(NetlinkSocket& socket, Ctnetlink& ctnetlink) {
+  constexpr std::uint32_t others = 0x00000005;
+  constexpr std::uint32_t ours = 0x01000000;
+  const SampleConnection connection = sample_connection(Family::ipv4);
+  if (const auto created = create_connection(socket, connection, {}); !created) return created;
+  Master master;
+  master.original = connection.original;
+  Ability ability;
+  for (const std::uint32_t bits : {others, ours}) {
+    if (ability && ctnetlink.set_mark(master, bits) != MarkResult::done) {
+      ability =
+          because("conntrack refuses a connection mark", std::strerror(ctnetlink.last_error()));
+    }
+  }
+  if (ability) {
+    const auto found = ctnetlink.find(connection.original);
+    if (!found || found->mark != (others | ours)) {
+      ability = tl::make_unexpected(
+          std::string{"a connection mark read back is another than that set; the kernel needs "
+                      "CONFIG_NF_CONNTRACK_MARK"});
+    }
+  }
+  static_cast<void>(delete_connection(socket, connection));
+  return ability;
+}
+
 Ability probe_ctnetlink(NetlinkSocket& socket, Ctnetlink& ctnetlink) {
   const SampleConnection connection = sample_connection(Family::ipv4);
   if (const auto created = create_connection(socket, connection, {}); !created) {
@@ -238,10 +265,12 @@ KernelAbilities probe_in_this_namespace(const std::string& carrier) {
   }
   if (!abilities.ctnetlink) {
     const Ability not_tried = tl::make_unexpected(std::string{"needs ctnetlink"});
+    abilities.marks = not_tried;
     abilities.ipv4 = {not_tried, not_tried, not_tried};
     abilities.ipv6 = abilities.ipv4;
     return abilities;
   }
+  abilities.marks = probe_marks(*socket, *ctnetlink);
   abilities.ipv4 = probe_family(*socket, *ctnetlink, Family::ipv4, carrier);
   abilities.ipv6 = probe_family(*socket, *ctnetlink, Family::ipv6, carrier);
   return abilities;

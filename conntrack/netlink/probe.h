@@ -23,6 +23,7 @@ struct FamilyAbilities {
 struct KernelAbilities {
   Ability nfqueue;    ///< a queue can be bound, and hands out whole packets
   Ability ctnetlink;  ///< a connection can be created and found
+  Ability marks;      ///< bits of the connection mark can be set, and the others stay
   FamilyAbilities ipv4;
   FamilyAbilities ipv6;
 };

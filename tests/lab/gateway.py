@@ -22,6 +22,18 @@ class Gateway:
         """The router's expectation table as conntrack(8) prints it, one string per expectation."""
         return self.router.run("conntrack", "-L", "expect").splitlines()
 
+    def packets_queued(self):
+        """How many packets the kernel has put into the queue since the gateway took it."""
+        return self._queue_numbers()[7]
+
+    def packets_waiting(self):
+        return self._queue_numbers()[2]
+
+    def _queue_numbers(self):
+        with self.router.entered(), open("/proc/thread-self/net/netfilter/nfnetlink_queue", encoding="ascii") as file:
+            [line] = file.read().splitlines()
+        return [int(word) for word in line.split()]
+
     def wait_for_no_expectation(self):
         wait_until(lambda: not self.expectations(),
                    f"no expectation is left on {self.router.label}, but there is: {self.expectations()}")

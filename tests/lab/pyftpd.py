@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A pyftpdlib server that also speaks LPRT and LPSV (RFC 1639) and writes down what clients announce to it.
 
-Run as a program: pyftpd.py --address A --port P --directory D [--bytes-per-second N]
+Run as a program: pyftpd.py --address A --port P --directory D [--bytes-per-second N] [--certificate FILE]
 It prints 'ready' when it listens, and 'announced VERB ARGUMENT' for every PORT, EPRT and LPRT.
 """
 
@@ -11,7 +11,7 @@ import os
 import socket
 
 from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler, PassiveDTP, ThrottledDTPHandler
+from pyftpdlib.handlers import FTPHandler, PassiveDTP, ThrottledDTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import MultiprocessFTPServer
 
 LONG_COMMANDS = {
@@ -72,6 +72,11 @@ class Handler(FTPHandler):
             del self.passive_dtp
 
 
+class TlsHandler(Handler, TLS_FTPHandler):
+    """The same, that takes AUTH TLS."""
+    proto_cmds = TLS_FTPHandler.proto_cmds | LONG_COMMANDS
+
+
 def announced(verb, argument):
     """Says it in one write, which the other sessions' processes cannot come between."""
     os.write(1, f"announced {verb} {argument}\n".encode())
@@ -98,17 +103,20 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--directory", required=True)
     parser.add_argument("--bytes-per-second", type=int)
+    parser.add_argument("--certificate", help="file with certificate and key, for AUTH TLS")
     options = parser.parse_args()
 
     authorizer = DummyAuthorizer()
     authorizer.add_anonymous(options.directory)
     authorizer.override_perm("anonymous", options.directory + "/upload", "elrw")
-    Handler.authorizer = authorizer
+    handler = TlsHandler if options.certificate else Handler
+    handler.certfile = options.certificate
+    handler.authorizer = authorizer
     if options.bytes_per_second:
-        Handler.dtp_handler = ThrottledDTPHandler
+        handler.dtp_handler = ThrottledDTPHandler
         ThrottledDTPHandler.read_limit = ThrottledDTPHandler.write_limit = options.bytes_per_second
     # A process per session: between sessions that share one, pyftpdlib 1.5.7 mixes up reused file descriptors.
-    server = MultiprocessFTPServer((options.address, options.port), Handler)
+    server = MultiprocessFTPServer((options.address, options.port), handler)
     server.max_cons = 512
     print("ready", flush=True)
     server.serve_forever(handle_exit=False)

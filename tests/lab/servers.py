@@ -74,14 +74,16 @@ class Server:
 class Pyftpdlib(Server):
     """The server of the matrix: it starts fast, speaks LPRT and LPSV and tells what was announced to it."""
 
-    def __init__(self, lab, namespace, address, port=21, bytes_per_second=None):
+    def __init__(self, lab, namespace, address, port=21, bytes_per_second=None, certificate=None):
         self.bytes_per_second = bytes_per_second
+        self.certificate = certificate
         super().__init__(lab, namespace, address, port)
 
     def command(self, _lab):
         throttle = ("--bytes-per-second", self.bytes_per_second) if self.bytes_per_second else ()
+        certificate = ("--certificate", self.certificate) if self.certificate else ()
         return (sys.executable, pathlib.Path(__file__).with_name("pyftpd.py"), "--address", self.address,
-                "--port", self.port, "--directory", self.directory, *throttle)
+                "--port", self.port, "--directory", self.directory, *throttle, *certificate)
 
     def announced(self):
         """The (verb, argument) of every PORT, EPRT and LPRT that reached the server."""
