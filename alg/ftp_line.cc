@@ -117,6 +117,12 @@ bool is_known_verb(std::string_view name) {
                      [&](const NamedVerb& verb) { return verb.name == name; });
 }
 
+std::vector<std::string_view> known_verbs() {
+  std::vector<std::string_view> names;
+  for (const NamedVerb& verb : verbs) names.push_back(verb.name);
+  return names;
+}
+
 std::optional<AnnouncementKind> announcement_of(Verb verb) {
   switch (verb) {
     case Verb::port:

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "alg/host_port.h"
 
@@ -41,6 +42,9 @@ Command read_command(std::string_view line);
 
 /// Whether `name`, in capitals, is the verb of an FTP command that we know.
 bool is_known_verb(std::string_view name);
+
+/// The names of which is_known_verb() is true.
+std::vector<std::string_view> known_verbs();
 
 /// Announced by the client, for the server to connect to; the others are announced by the server.
 constexpr bool is_active(AnnouncementKind kind) {

@@ -19,12 +19,14 @@ struct PortRange {
   Port last;
   bool contains(Port port) const { return first <= port && port <= last; }
   std::uint32_t size() const { return std::uint32_t{last.number} - first.number + 1U; }
+  bool operator==(const PortRange&) const = default;
 };
 
 /// An address that somebody else maps one to one: a cloud, or another router.
 struct ExternalAddress {
   Address inside;   ///< as this machine and conntrack know it
   Address outside;  ///< as peers outside must be told it
+  bool operator==(const ExternalAddress&) const = default;
 };
 
 /// Who shifts the sequence numbers behind an edit that changed a length.
@@ -45,12 +47,14 @@ enum class PortChoice : std::uint8_t {
 struct ForeignAddresses {
   Network announcer;  ///< the announcing end, as it knows itself
   Network announced;
+  bool operator==(const ForeignAddresses&) const = default;
 };
 
 /// Commands that never reach the server as they are: it is given a word that it does not know.
 struct RefusedCommands {
   Network clients;
   std::vector<std::string> verbs;  ///< in capitals; is_known_verb() of each
+  bool operator==(const RefusedCommands&) const = default;
 };
 
 enum class TlsMode : std::uint8_t {
@@ -128,6 +132,8 @@ struct Policy {
   }
 
   static std::vector<Port> default_denied_ports();
+
+  bool operator==(const Policy&) const = default;
 };
 
 /// Why the host-port in `announcement` may not be opened for `master`, or none. `address` is the

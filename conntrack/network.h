@@ -16,6 +16,7 @@ class Network {
   /// none, or when a bit behind the prefix is set.
   static std::optional<Network> parse(std::string_view text);
 
+  Family family() const { return first_.family(); }
   bool contains(const Address& address) const;
   /// "10.0.0.0/8".
   std::string text() const;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The configuration file: what the gateway may do, in TOML. tools/ftpalg.toml shows every key with
+// its default and says what it means.
+//
+// Errors are sentences for a person, one for each thing that is wrong: file, line, column, key,
+// what is wrong, and what would be right. A key that is not known is an error.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "alg/policy.h"
+#include "rules/ruleset.h"
+
+namespace ftpalg::tools {
+
+/// Read when no other file is named, if it exists.
+inline constexpr std::string_view default_config_file = "/etc/ftpalg/ftpalg.toml";
+
+struct Config {
+  Policy policy;
+  rules::Ruleset ruleset;
+
+  bool operator==(const Config&) const = default;
+};
+
+using ConfigErrors = std::vector<std::string>;
+
+/// What the file `file` with the content `text` says. What it does not say has its default.
+tl::expected<Config, ConfigErrors> parse_config(std::string_view text, std::string_view file);
+
+/// Reads the file at `path`. An empty path is the default file or, where there is none, the
+/// defaults.
+tl::expected<Config, ConfigErrors> read_config(const std::string& path);
+
+/// Settings that do not go together.
+struct Contradiction {
+  std::vector<std::string_view> keys;  ///< the one to be mended first
+  std::string text;
+};
+std::vector<Contradiction> contradictions(const Config& config);
+
+/// What a person should know who lets the gateway run with this policy.
+std::vector<std::string> warnings(const Policy& policy);
+
+}  // namespace ftpalg::tools

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/notation.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+namespace ftpalg::tools {
+namespace {
+
+constexpr std::array duration_units{
+    std::pair{std::string_view{"h"}, std::chrono::seconds{std::chrono::hours{1}}},
+    std::pair{std::string_view{"min"}, std::chrono::seconds{std::chrono::minutes{1}}},
+    std::pair{std::string_view{"s"}, std::chrono::seconds{1}},
+};
+
+/// Some hundred years: what is longer would overflow Time.
+constexpr std::int64_t duration_hours_max = 1'000'000;
+
+/// All of `digits` as a number, or nothing.
+template <class Number>
+std::optional<Number> parse_number(std::string_view digits) {
+  Number number{};
+  const char* const end = digits.data() + digits.size();
+  const auto [after, error] = std::from_chars(digits.data(), end, number);
+  if (error != std::errc{} || after != end) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+std::optional<PortRange> parse_port_range(std::string_view text) {
+  const std::size_t hyphen = text.find('-');
+  if (hyphen == std::string_view::npos) return std::nullopt;
+  const auto first = parse_number<std::uint16_t>(text.substr(0, hyphen));
+  const auto last = parse_number<std::uint16_t>(text.substr(hyphen + 1));
+  if (!first || !last || *first == 0 || *last < *first) return std::nullopt;
+  return PortRange{Port{*first}, Port{*last}};
+}
+
+std::optional<ExternalAddress> parse_external_address(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return std::nullopt;
+  const auto inside = Address::parse(text.substr(0, equals));
+  const auto outside = Address::parse(text.substr(equals + 1));
+  if (!inside || !outside || inside->family() != outside->family()) return std::nullopt;
+  return ExternalAddress{*inside, *outside};
+}
+
+std::optional<Time> parse_duration(std::string_view text) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto count = parse_number<std::uint32_t>(text.substr(0, digits));
+  std::string_view unit = text.substr(digits);
+  if (unit.starts_with(' ')) unit.remove_prefix(1);
+  const auto known =
+      std::ranges::find(duration_units, unit, &decltype(duration_units)::value_type::first);
+  if (!count || known == duration_units.end()) return std::nullopt;
+  const std::chrono::seconds duration = *count * known->second;
+  if (duration > std::chrono::hours{duration_hours_max}) return std::nullopt;
+  return duration;
+}
+
+std::string duration_text(Time duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+  const auto fits = [&](const auto& unit) { return seconds % unit.second == Time::zero(); };
+  const auto unit = std::ranges::find_if(duration_units, fits);
+  return std::to_string(seconds / unit->second).append(unit->first);
+}
+
+}  // namespace ftpalg::tools
