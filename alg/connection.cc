@@ -9,21 +9,23 @@ std::optional<ConnectionTable::Found> ConnectionTable::find(const Tuple& tuple) 
   return Found{*found->second.at, found->second.direction};
 }
 
-Connection& ConnectionTable::insert(const Tuple& original) {
+Connection& ConnectionTable::insert(const Tuple& original, const Network& client) {
   if (const auto found = places_.find(original); found != places_.end()) {
     erase(*found->second.at);
   }
-  connections_.emplace_back(original);
-  places_[original] = {std::prev(connections_.end()), Direction::original};
-  return connections_.back();
+  unanswered_.emplace_back(original, client);
+  places_[original] = {std::prev(unanswered_.end()), Direction::original};
+  return unanswered_.back();
 }
 
 void ConnectionTable::set_master(Connection& connection, const Master& master) {
   if (const auto other = find(master.reply); other && &other->connection != &connection) {
     erase(other->connection);
   }
+  const auto at = places_.at(connection.original).at;
+  if (!connection.master) answered_.splice(answered_.end(), unanswered_, at);
   connection.master = master;
-  places_[master.reply] = {places_.at(connection.original).at, Direction::reply};
+  places_[master.reply] = {at, Direction::reply};
 }
 
 void ConnectionTable::forget(const Tuple& tuple, const Connection& owner) {
@@ -35,12 +37,13 @@ void ConnectionTable::erase(Connection& connection) {
   const auto at = places_.at(connection.original).at;
   if (connection.master) forget(connection.master->reply, connection);
   forget(connection.original, connection);
-  connections_.erase(at);
+  list_of(connection).erase(at);
 }
 
 void ConnectionTable::touch(Connection& connection, Time now) {
   connection.last_seen = now;
-  connections_.splice(connections_.end(), connections_, places_.at(connection.original).at);
+  auto& list = list_of(connection);
+  list.splice(list.end(), list, places_.at(connection.original).at);
 }
 
 }  // namespace ftpalg

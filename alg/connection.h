@@ -2,6 +2,7 @@
 // A control connection as the engine knows it, and the table of them all.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <list>
 #include <optional>
@@ -11,13 +12,16 @@
 #include "alg/session.h"
 #include "alg/stream.h"
 #include "conntrack/expectation.h"
+#include "conntrack/network.h"
 
 namespace ftpalg {
 
 struct Connection {
-  explicit Connection(const Tuple& original_tuple) : original(original_tuple) {}
+  Connection(const Tuple& original_tuple, const Network& client_network)
+      : original(original_tuple), client(client_network) {}
 
   Tuple original;
+  Network client;  ///< that its use counts for
   /// Nothing until the SYN has been answered: before that NAT has not been decided.
   std::optional<Master> master;
   Session session = Session::from_start();
@@ -33,6 +37,8 @@ struct Connection {
   /// By direction: what this end announces, the other must read otherwise, so lines may have to be
   /// edited.
   std::array<bool, 2> is_editable{};
+  /// Some of the client's commands may be refused, so that they are read whatever the session is.
+  bool refuses = false;
   /// Sequence numbers are shifted by the engine and not by the kernel.
   bool shifts_itself = false;
   std::array<bool, 2> fin_seen{};
@@ -46,7 +52,10 @@ struct Connection {
   /// end.
   std::optional<Expectation> announced;
   bool expectation_is_live = false;  ///< the kernel may still hold `announced`
+  bool expectation_deadline_set = false;
   Time expectation_ends{};
+  /// The kernel was asked in vain to queue it no more.
+  bool mark_failed = false;
   Time last_seen{};
 
   Stream& stream(Direction direction) { return streams[static_cast<std::size_t>(direction)]; }
@@ -57,6 +66,7 @@ struct Connection {
   /// It was answered and has not ended.
   bool lives() const { return master && !ended; }
   bool was_edited() const { return streams[0].was_edited() || streams[1].was_edited(); }
+  std::size_t kept_bytes() const { return streams[0].kept_bytes() + streams[1].kept_bytes(); }
 };
 
 /// Finds a connection by the tuple of either direction. Owns the connections; a reference is valid
@@ -71,7 +81,7 @@ class ConnectionTable {
   std::optional<Found> find(const Tuple& tuple);
 
   /// A new connection, known by its original tuple. One that had that tuple before is gone.
-  Connection& insert(const Tuple& original);
+  Connection& insert(const Tuple& original, const Network& client);
   /// From now on it is found by its reply tuple too. Another that had that tuple before is found by
   /// it no more.
   void set_master(Connection& connection, const Master& master);
@@ -79,18 +89,15 @@ class ConnectionTable {
 
   /// Moves it behind all others.
   void touch(Connection& connection, Time now);
-  /// The one that was touched longest ago, or none.
-  Connection* oldest() { return connections_.empty() ? nullptr : &connections_.front(); }
-  std::size_t size() const { return connections_.size(); }
+  /// The one that was touched longest ago, or none: of those that have a master, and of those that
+  /// have not.
+  Connection* oldest() { return answered_.empty() ? nullptr : &answered_.front(); }
+  Connection* oldest_unanswered() { return unanswered_.empty() ? nullptr : &unanswered_.front(); }
+  std::size_t size() const { return answered_.size() + unanswered_.size(); }
 
-  /// Visits all, oldest first, until `visit` returns false. It may erase the one it is given, and
-  /// no other.
   template <typename Visit>
-  void visit(Visit visit) {
-    for (auto at = connections_.begin(); at != connections_.end();) {
-      Connection& connection = *at++;
-      if (!visit(connection)) return;
-    }
+  void visit_answered(Visit visit) {
+    std::for_each(answered_.begin(), answered_.end(), visit);
   }
 
  private:
@@ -98,9 +105,14 @@ class ConnectionTable {
     std::list<Connection>::iterator at;
     Direction direction;
   };
+  std::list<Connection>& list_of(const Connection& connection) {
+    return connection.master ? answered_ : unanswered_;
+  }
   void forget(const Tuple& tuple, const Connection& owner);
 
-  std::list<Connection> connections_;  ///< least recently touched first
+  // Least recently touched first.
+  std::list<Connection> answered_;
+  std::list<Connection> unanswered_;
   std::unordered_map<Tuple, Place> places_;
 };
 

@@ -8,9 +8,13 @@
 
 namespace ftpalg {
 
-/// The data connection that `announced` asks for, before a public port has been chosen. `active`:
-/// the server will connect to the client.
-Expectation expectation_for(const Master& master, bool active, Port announced);
+/// The data connection that `announcement` asks for, before a public port has been chosen.
+Expectation expectation_for(const Policy& policy, const Master& master,
+                            const Announcement& announcement);
+
+/// Whether `announcement` names an end of its own control connection, by any of its addresses, and
+/// not a third host.
+bool names_own_end(const Policy& policy, const Master& master, const Announcement& announcement);
 
 /// Who may connect to what, as the gateway sees it.
 Tuple announced_key(const Expectation& expectation);
@@ -18,8 +22,8 @@ Tuple announced_key(const Expectation& expectation);
 /// Where the data connection ends up behind NAT.
 Endpoint inside_endpoint(const Expectation& expectation, const Master& master);
 
-/// The public port of try number `attempt`: the announced one first where the range allows, then
-/// the next ones.
-Port public_port(Port announced, const Policy& policy, std::uint32_t attempt);
+/// The public port of try number `attempt`: the announced one first where the policy allows, then
+/// those that `random` picks (protocol rule 26).
+Port public_port(Port announced, const Policy& policy, std::uint32_t attempt, std::uint32_t random);
 
 }  // namespace ftpalg

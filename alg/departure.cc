@@ -21,6 +21,15 @@ void append_original(PacketBuilder& builder, const Stream& stream, const Segment
   append_own(kept_to, to);
 }
 
+/// What of `edit` lies in [from, to).
+std::string_view part_of(const Edit& edit, Seq from, Seq to) {
+  const std::string_view text = edit.text.view();
+  if (edit.growth() != 0) return text;
+  const auto begin = static_cast<std::size_t>(std::max(0, from - edit.position));
+  const auto end = static_cast<std::size_t>(std::min(to, edit.end()) - edit.position);
+  return text.substr(begin, end - begin);
+}
+
 }  // namespace
 
 std::size_t safe_packet_bytes(const Tuple& tuple) {
@@ -37,7 +46,7 @@ std::size_t payload_room(const Segment& segment) {
 Seq fitting_end(const Stream& stream, Seq from, Seq to, std::size_t room) {
   Seq at = from;
   for (const Edit& edit : stream.edits()) {
-    if (edit.end() <= at) continue;
+    if (edit.end() <= at || edit.growth() == 0) continue;
     if (edit.position >= to) break;
     const auto before = static_cast<std::size_t>(std::max(0, edit.position - at));
     if (before >= room) return at + static_cast<std::int64_t>(room);
@@ -57,7 +66,7 @@ void append_range(PacketBuilder& builder, const Stream& stream, const Segment* s
     if (edit.end() <= at) continue;
     if (edit.position >= to) break;
     append_original(builder, stream, segment, at, std::max(at, edit.position));
-    const std::string_view text = edit.text.view();
+    const std::string_view text = part_of(edit, at, to);
     builder.append({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
     at = edit.end();
   }

@@ -16,12 +16,12 @@ std::size_t safe_packet_bytes(const Tuple& tuple);
 std::size_t payload_room(const Segment& segment);
 
 /// The last end up to `to` for which the bytes from `from` on, with their edits, fit into `room`.
-/// What is cut off is sent again by its sender, since nobody acknowledges it. An edit is not cut:
-/// one that comes first leaves whole.
+/// What is cut off is sent again by its sender, since nobody acknowledges it. An edit that
+/// changes a length is not cut: one that comes first leaves whole.
 Seq fitting_end(const Stream& stream, Seq from, Seq to, std::size_t room);
 
-/// Appends the stream's bytes [from, to) with their edits. An edit is a whole: it leaves complete
-/// or not at all. `segment` brings what is not kept; it may be null when all is.
+/// Appends the stream's bytes [from, to) with their edits. An edit that changes a length leaves
+/// complete or not at all. `segment` brings what is not kept; it may be null when all is.
 void append_range(PacketBuilder& builder, const Stream& stream, const Segment* segment, Seq from,
                   Seq to);
 

@@ -5,13 +5,11 @@
 
 #include "alg/data_connection.h"
 #include "alg/departure.h"
+#include "alg/refusal.h"
 #include "alg/sack_option.h"
 
 namespace ftpalg {
 namespace {
-
-/// How many public ports are tried before an announcement is given up.
-constexpr std::uint32_t port_tries_max = 128;
 
 /// A sender whose timer sends the same bytes this often, and no earlier ones in between, has
 /// everything earlier acknowledged: the timer always sends the oldest (RFC 6298, section 5.4).
@@ -56,32 +54,36 @@ Outcome Engine::on_packet(wire::Bytes packet, Time now) {
   decisions_.clear();
   const auto segment = Segment::parse(packet);
   if (!segment) return {};
-  const auto found = connection_of(*segment, now);
-  if (!found) return {};
+  const auto found = connection_of(*segment);
+  if (!found) return {found.error(), decisions_};
   auto& [connection, direction] = *found;
 
   connections_.touch(connection, now);
   Passage passage{connection, direction, *segment, now, connection.stream(direction), {}};
+  const std::size_t kept_before = connection.kept_bytes();
   note_acknowledgement(passage);
   const Extent extent = read(passage);
   note_end(connection, direction, *segment, now);
-  return {send_on(passage, extent), decisions_};
+  const Verdict verdict = send_on(passage, extent);
+  kept_bytes_ += connection.kept_bytes() - kept_before;
+  finish_if_done(connection);
+  return {verdict, decisions_};
 }
 
 // --- Segment -> Connection
 
-std::optional<ConnectionTable::Found> Engine::connection_of(const Segment& segment, Time now) {
+Engine::Place Engine::connection_of(const Segment& segment) {
   const bool is_syn = segment.has(Segment::syn_flag) && !segment.has(Segment::ack_flag);
-  if (is_syn) return on_syn(segment, now);
+  if (is_syn) return on_syn(segment);
 
   const auto found = connections_.find(segment.tuple());
   if (!found || !found->connection.master || answers_reopening(found->connection, segment)) {
     return on_new_master(segment);
   }
-  return found;
+  return *found;
 }
 
-ConnectionTable::Found Engine::on_syn(const Segment& segment, Time now) {
+Engine::Place Engine::on_syn(const Segment& segment) {
   const auto found = connections_.find(segment.tuple());
   if (found && found->connection.syn == segment.seq()) return *found;
   if (found && found->connection.lives()) {
@@ -89,10 +91,13 @@ ConnectionTable::Found Engine::on_syn(const Segment& segment, Time now) {
     found->connection.reopening = segment.seq();
     return *found;
   }
+  const Address& client = segment.tuple().source.address;
+  if (const Reason reason = obstacle(client); reason != Reason::none) {
+    return tl::unexpected(turn_away(segment.tuple(), client, reason));
+  }
   Connection& connection = admit(segment.tuple());
   connection.begin(segment.seq());
-  end_deadlines_.push_back({now + policy_.session_linger, connection.original, 0});
-  return {connection, Direction::original};
+  return ConnectionTable::Found{connection, Direction::original};
 }
 
 bool Engine::answers_reopening(const Connection& connection, const Segment& segment) {
@@ -100,29 +105,82 @@ bool Engine::answers_reopening(const Connection& connection, const Segment& segm
          segment.ack() == *connection.reopening + 1;
 }
 
-std::optional<ConnectionTable::Found> Engine::on_new_master(const Segment& segment) {
-  const auto master = seams_.masters.find(segment.tuple());
-  if (!master) return std::nullopt;
+Engine::Place Engine::on_new_master(const Segment& segment) {
+  const auto pass = tl::unexpected(Verdict{});
+  const auto master = masters_.find(segment.tuple());
+  // One with the mark was queued before the kernel knew of it.
+  if (!master || (master->mark & policy_.done_mark) != 0) return pass;
 
   const auto known = connections_.find(master->original);
   if (known && !known->connection.master) {
-    connections_.set_master(known->connection, *master);
+    if (const auto verdict = set_master(known->connection, *master)) {
+      return tl::unexpected(*verdict);
+    }
   } else if (known && answers_reopening(known->connection, segment)) {
     Connection& connection = admit(master->original);
     connection.begin(segment.ack() + -1);
-    connections_.set_master(connection, *master);
+    if (const auto verdict = set_master(connection, *master)) return tl::unexpected(*verdict);
   } else {
     // One that was under way is taken up where it speaks; an end, or an echo of one, is nothing to
     // take up.
     const bool ends = segment.has(Segment::fin_flag) || segment.has(Segment::rst_flag);
-    if (segment.payload().empty() || ends) return std::nullopt;
+    if (segment.payload().empty() || ends) return pass;
+    if (const Reason reason = obstacle(master->client()); reason != Reason::none) {
+      decide(master->original, Direction::original, Action::forward, reason, {});
+      leave_to_kernel(*master);
+      return pass;
+    }
     Connection& connection = admit(master->original);
     connection.session = Session::adopted();
-    connections_.set_master(connection, *master);
+    if (const auto verdict = set_master(connection, *master)) return tl::unexpected(*verdict);
   }
   const auto found = connections_.find(segment.tuple());
-  if (found) note_master(found->connection);
-  return found;
+  if (!found) return pass;
+  return *found;
+}
+
+/// Why no session of `client`'s may be admitted now, or none.
+Reason Engine::obstacle(const Address& client) const {
+  if (const Reason reason = objection(policy_, client); reason != Reason::none) return reason;
+  if (use_.of(policy_.client_network(client)).sessions >= policy_.sessions_per_client_max) {
+    return Reason::client_sessions_full;
+  }
+  return use_.of_all().sessions >= policy_.sessions_max ? Reason::sessions_full : Reason::none;
+}
+
+/// What becomes of the first segments of a connection that is not admitted: they pass, but for one
+/// with commands to be refused. These must not slip by unread, so it does not begin.
+Verdict Engine::turn_away(const Tuple& original, const Address& client, Reason reason) {
+  const bool is_capped = reason == Reason::client_sessions_full || reason == Reason::sessions_full;
+  const bool waits = is_capped && refuses_any(policy_, client);
+  decide(original, Direction::original, waits ? Action::wait : Action::forward, reason, {});
+  return {waits ? Verdict::Action::drop : Verdict::Action::accept, {}};
+}
+
+/// The connection has been answered. When it is not served it is forgotten, and what is returned
+/// becomes of the segment.
+std::optional<Verdict> Engine::set_master(Connection& connection, const Master& master) {
+  Reason reason = objection(policy_, master);
+  if (reason == Reason::none) reason = obstacle(master.client());
+  if (reason != Reason::none) {
+    forget(connection);
+    const Verdict verdict = turn_away(master.original, master.client(), reason);
+    if (verdict.action == Verdict::Action::accept) leave_to_kernel(master);
+    return verdict;
+  }
+  if (const auto other = connections_.find(master.reply);
+      other && &other->connection != &connection) {
+    forget(other->connection);
+  }
+  connections_.set_master(connection, master);
+  use_.add_session(connection.client);
+  note_master(connection);
+  return std::nullopt;
+}
+
+/// The gateway has nothing to do with a connection: the kernel need not ask again.
+void Engine::leave_to_kernel(const Master& master) {
+  if (policy_.done_mark != 0) masters_.set_mark(master, policy_.done_mark);
 }
 
 void Engine::note_master(Connection& connection) const {
@@ -136,6 +194,7 @@ void Engine::note_master(Connection& connection) const {
   connection.is_editable = {
       client_is_external || master.client() != master.client_as_server_sees_it(),
       server_is_external || master.server() != master.server_as_client_dials_it()};
+  connection.refuses = refuses_any(policy_, master.client());
   // Without NAT conntrack keeps no offsets (kernel-facts 15).
   connection.shifts_itself = policy_.offset_owner == OffsetOwner::engine ||
                              ((client_is_external || server_is_external) && !master.is_nated());
@@ -143,8 +202,17 @@ void Engine::note_master(Connection& connection) const {
 
 Connection& Engine::admit(const Tuple& original) {
   if (const auto old = connections_.find(original)) forget(old->connection);
-  while (connections_.size() >= policy_.sessions_max) forget(*connections_.oldest());
-  return connections_.insert(original);
+  // Anybody can send a SYN in anybody's name: those that nobody answered make room.
+  while (connections_.size() >= policy_.sessions_max &&
+         connections_.oldest_unanswered() != nullptr) {
+    forget(*connections_.oldest_unanswered());
+  }
+  return connections_.insert(original, policy_.client_network(original.source.address));
+}
+
+void Engine::set_policy(Policy policy) {
+  policy_ = std::move(policy);
+  connections_.visit_answered([&](Connection& connection) { note_master(connection); });
 }
 
 void Engine::note_acknowledgement(Passage& passage) {
@@ -177,7 +245,7 @@ void Engine::note_end(Connection& connection, Direction direction, const Segment
   const bool both_fins = connection.fin_seen[0] && connection.fin_seen[1];
   if (connection.ended || !(segment.has(Segment::rst_flag) || both_fins)) return;
   connection.ended = true;
-  end_expectation(connection);
+  announced_.end(connection);
   end_deadlines_.push_back({now + policy_.session_linger, connection.original, 0});
 }
 
@@ -236,11 +304,11 @@ Engine::Extent Engine::on_missing_bytes(Passage& passage) {
   const Segment& segment = passage.segment;
   const Seq begin = segment.payload_seq();
   const Seq end = segment.payload_end();
-  if (!passage.connection.session.is_parsed()) {
+  if (!is_read(passage)) {
     stream.skip_to(end);
     return {begin, end};
   }
-  stream.keep_early(begin, segment.payload());
+  if (kept_bytes_ < policy_.kept_bytes_max) stream.keep_early(begin, segment.payload());
   // Where the other end's bytes went by unseen, this end's did too.
   const bool may_pass_unseen = !passage.connection.shifts_itself;
   const bool has_passed_unseen =
@@ -261,12 +329,13 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
   Stream& stream = passage.stream;
   Session& session = passage.connection.session;
   stream.note_progress();
+  const bool has_room = kept_bytes_ < policy_.kept_bytes_max || stream.owes_bytes();
   const bool is_kept =
-      (session.is_parsed() || stream.owes_bytes()) && stream.keep(stream.next(), fresh);
+      (is_read(passage) || stream.owes_bytes()) && has_room && stream.keep(stream.next(), fresh);
   if (is_kept && stream.has_early()) fresh = join_early(stream, fresh);
   const Seq end = stream.next() + static_cast<std::int64_t>(fresh.size());
 
-  while (session.is_parsed() && !fresh.empty()) {
+  while (is_read(passage) && !fresh.empty()) {
     if (begins_tls(passage, fresh)) {
       note_meaning(passage, {}, session.turn_opaque());
       break;
@@ -284,9 +353,12 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
     }
     on_line(passage, *line);
   }
-  if (!session.is_parsed()) {
+  if (!is_read(passage)) {
     stream.skip_to(end);
   } else if (!(is_kept && hold(passage))) {
+    if (passage.connection.refuses) {
+      refuse_beginning(passage.connection, passage.direction, passage.unsent);
+    }
     stream.forward_until(end);
     if (passage.held_before) {
       hold_deadlines_.push({passage.now + owed_repeat_time, passage.connection.original, 0});
@@ -306,9 +378,21 @@ wire::Bytes Engine::join_early(Stream& stream, wire::Bytes fresh) {
   return joined_;
 }
 
+/// Lines of a session that is left alone are read where some are to be refused.
+bool Engine::is_read(const Passage& passage) {
+  const Session& session = passage.connection.session;
+  return session.is_parsed() || (passage.connection.refuses && !session.is_opaque() &&
+                                 passage.direction == Direction::original);
+}
+
 bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {
   const Stream& stream = passage.stream;
   if (!stream.is_at_line_start() || fresh.empty()) return false;
+  // What is to be refused does not get by because the client says so: there it is the server who
+  // shows that the connection is encrypted.
+  if (passage.connection.refuses) {
+    return passage.direction == Direction::reply && looks_like_tls(fresh, true);
+  }
   // A session that was under way may have been encrypted long ago.
   const bool any_record = !stream.line_start_is_certain();
   return (any_record || passage.direction == Direction::original) &&
@@ -335,19 +419,28 @@ bool Engine::must_wait(Passage& passage, const Line& line) {
   return false;
 }
 
+/// Whether the line that has begun may have to be edited once it is complete.
+bool Engine::may_be_edited(const Passage& passage) const {
+  const Connection& connection = passage.connection;
+  const auto unfinished = passage.stream.unfinished_line();
+  if (!unfinished || passage.segment.has(Segment::fin_flag)) return false;
+  const bool is_command = passage.direction == Direction::original;
+  if (is_command && connection.refuses &&
+      refusal(policy_, connection.master->client(), *unfinished, LinePart::beginning)) {
+    return true;
+  }
+  return connection.is_editable[index(passage.direction)] &&
+         connection.session.may_announce(passage.direction, policy_) &&
+         (is_command ? may_become_active_command(*unfinished)
+                     : may_become_passive_reply(*unfinished));
+}
+
 /// Holds back the start of a line that may have to be edited. False when there is nothing to hold,
 /// or when it cannot be held.
 bool Engine::hold(Passage& passage) {
   const Connection& connection = passage.connection;
   Stream& stream = passage.stream;
-  const auto unfinished = stream.unfinished_line();
-  const bool may_be_edited =
-      unfinished && connection.is_editable[index(passage.direction)] &&
-      !passage.segment.has(Segment::fin_flag) &&
-      connection.session.may_announce(passage.direction, policy_) &&
-      (passage.direction == Direction::original ? may_become_active_command(*unfinished)
-                                                : may_become_passive_reply(*unfinished));
-  if (!may_be_edited || !acknowledge_held(passage)) return false;
+  if (!may_be_edited(passage) || !acknowledge_held(passage)) return false;
   if (!passage.held_before) {
     hold_deadlines_.push({passage.now + policy_.hold_time_max, connection.original, 0});
     // The acknowledgement covers what was sent on before, too: should that be lost, its sender does
@@ -367,13 +460,17 @@ bool Engine::acknowledge_held(const Passage& passage) {
   if (timestamps) std::swap(timestamps->value, timestamps->echo);
   builder_.begin_bare(segment.tuple().reversed(), segment.ack(), passage.stream.next(), peer.window,
                       timestamps);
-  return seams_.injector.send(builder_.finish(), InjectAs::untracked) == InjectResult::sent;
+  return injector_.send(builder_.finish(), InjectAs::untracked) == InjectResult::sent;
 }
 
 // --- Line -> Session -> Decision -> Edit
 
 void Engine::on_line(Passage& passage, const Line& line) {
   Session& session = passage.connection.session;
+  if (refuse(passage, line)) {
+    note_meaning(passage, line.text, session.on_refused_command());
+    return;
+  }
   const Meaning meaning = passage.direction == Direction::original
                               ? session.on_command(line.text, line.fit, policy_)
                               : session.on_reply(line.text, line.fit, policy_);
@@ -393,7 +490,7 @@ void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning
       decide(passage, Action::forward, meaning.reason, line);
       return;
     case Meaning::Kind::ends_expectation:
-      end_expectation(passage.connection);
+      announced_.end(passage.connection);
       return;
     case Meaning::Kind::ends_parsing:
       decide(passage, Action::forward, meaning.reason, line);
@@ -425,8 +522,8 @@ void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& 
 void Engine::open(Passage& passage, const Line& line, const Announcement& announcement,
                   Seq position) {
   Connection& connection = passage.connection;
-  Expectation expectation =
-      expectation_for(*connection.master, is_active(announcement.kind), announcement.port);
+  const Master& master = *connection.master;
+  Expectation expectation = expectation_for(policy_, master, announcement);
   const Address advertised_address =
       policy_.advertised(expectation.destination.address, expectation.source);
   const bool address_differs = announcement.address && *announcement.address != advertised_address;
@@ -443,12 +540,16 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
     return;
   }
 
-  if (const Reason reason = expect(passage, expectation, can_edit); reason != Reason::none) {
+  const bool may_change_port = can_edit && expectation.follows_master &&
+                               inside_endpoint(expectation, master) != expectation.destination;
+  if (const Reason reason = announced_.expect(connection, expectation, may_change_port, policy_);
+      reason != Reason::none) {
     decide(passage, Action::forward, reason, line.text);
     return;
   }
+  const Time ends = passage.now + policy_.expectation_life;
   if (!address_differs && expectation.destination.port == announcement.port) {
-    note_expectation(connection, expectation, passage.now);
+    announced_.keep(connection, expectation, ends);
     Decision& decision = decide(passage, Action::forward, Reason::expected, line.text);
     decision.expectation = expectation;
     decision.maps_to = inside_endpoint(expectation, *connection.master);
@@ -458,12 +559,12 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
   const Edit edit{position, static_cast<std::uint32_t>(announcement.end - announcement.begin),
                   advertisement()};
   if (const Reason reason = shift(passage, edit); reason != Reason::none) {
-    seams_.expectations.remove(expectation);
+    announced_.take_back(expectation);
     decide(passage, Action::forward, reason, line.text);
     return;
   }
   passage.stream.add_edit(edit);
-  note_expectation(connection, expectation, passage.now);
+  announced_.keep(connection, expectation, ends);
 
   Decision& decision = decide(passage, Action::rewrite, Reason::rewritten, line.text);
   decision.expectation = expectation;
@@ -472,41 +573,48 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
   decision.after.replace(begin, edit.length, edit.text.view());
 }
 
-/// True when the public endpoint of `expectation` is free for it. A connection that announced the
-/// same inside endpoint is done with it, or it could not be announced again: what is left of its
-/// expectation goes.
-bool Engine::make_way(const Expectation& expectation, const Connection& connection) {
-  const auto found = announced_.find(announced_key(expectation));
-  if (found == announced_.end() || found->second.owner == connection.original) return true;
-  if (found->second.inside != inside_endpoint(expectation, *connection.master)) return false;
-  if (const auto owner = connections_.find(found->second.owner)) end_expectation(owner->connection);
+/// Keeps a command from the server that the policy refuses. True when it did.
+bool Engine::refuse(Passage& passage, const Line& line) {
+  const Connection& connection = passage.connection;
+  if (passage.direction != Direction::original || !connection.refuses) return false;
+  const auto refused =
+      refusal(policy_, connection.master->client(), line.text,
+              line.fit || line.text.size() < Stream::command_line_bytes_max ? LinePart::whole
+                                                                            : LinePart::beginning);
+  if (!refused) return false;
+  const auto seq_at = [&](std::size_t at) { return line.begin + static_cast<std::int64_t>(at); };
+  overwrite(passage.stream, std::max(seq_at(refused->begin), passage.unsent), seq_at(refused->end));
+  Decision& decision = decide(passage, Action::refuse, refused->reason, line.text);
+  std::fill(decision.after.begin() + static_cast<std::ptrdiff_t>(refused->begin),
+            decision.after.begin() + static_cast<std::ptrdiff_t>(refused->end), refused_byte);
   return true;
 }
 
-/// Installs `expectation` with the first public port that is free.
-Reason Engine::expect(const Passage& passage, Expectation& expectation, bool may_change_port) {
-  const Connection& connection = passage.connection;
-  const bool is_translated =
-      expectation.destination.address != (expectation.direction == Direction::reply
-                                              ? connection.master->client()
-                                              : connection.master->server());
-  const std::uint32_t tries = may_change_port && is_translated ? port_tries_max : 1;
+/// The line that has begun leaves although its rest is not known: what would be refused in it is
+/// overwritten as far as it has not left.
+void Engine::refuse_beginning(Connection& connection, Direction direction, Seq unsent) {
+  Stream& stream = connection.stream(direction);
+  const auto beginning = stream.line_beginning();
+  if (direction != Direction::original || !beginning) return;
+  const auto refused =
+      refusal(policy_, connection.master->client(), *beginning, LinePart::beginning);
+  if (!refused) return;
+  const Seq begin = stream.line_begin();
+  // Where no verb was found in all of a line that is too long, one may still follow.
+  const bool is_all = stream.line_is_too_long() && refused->end == beginning->size();
+  overwrite(stream, std::max(begin + static_cast<std::int64_t>(refused->begin), unsent),
+            is_all ? stream.next() : begin + static_cast<std::int64_t>(refused->end));
+}
 
-  for (std::uint32_t attempt = 0; attempt < tries; ++attempt) {
-    if (tries > 1) {
-      expectation.destination.port = public_port(expectation.real_port, policy_, attempt);
-    }
-    if (!make_way(expectation, connection)) continue;
-    switch (seams_.expectations.add(expectation)) {
-      case ExpectationResult::added:
-        return Reason::none;
-      case ExpectationResult::busy:
-        continue;
-      case ExpectationResult::failed:
-        return Reason::expectation_failed;
-    }
+/// Other bytes leave in the place of [from, to): as many, so that nothing is shifted.
+void Engine::overwrite(Stream& stream, Seq from, Seq to) {
+  while (from < to) {
+    const auto length = std::min(static_cast<std::size_t>(to - from), AnnouncementText::bytes_max);
+    Edit edit{from, static_cast<std::uint32_t>(length), {}};
+    for (std::size_t byte = 0; byte < length; ++byte) edit.text.append({&refused_byte, 1});
+    stream.add_edit(edit);
+    from = edit.end();
   }
-  return Reason::no_port_free;
 }
 
 /// Lets the sequence offsets follow `edit`.
@@ -521,7 +629,7 @@ Reason Engine::shift(Passage& passage, const Edit& edit) {
   offset.position = edit.position.number;
   offset.before = offset.after;
   offset.after += edit.growth();
-  switch (seams_.masters.set_offset(*passage.connection.master, passage.direction, offset)) {
+  switch (masters_.set_offset(*passage.connection.master, passage.direction, offset)) {
     case OffsetResult::unsupported:
       return Reason::offsets_unsupported;
     case OffsetResult::failed:
@@ -533,47 +641,40 @@ Reason Engine::shift(Passage& passage, const Edit& edit) {
   return Reason::none;
 }
 
-void Engine::note_expectation(Connection& connection, const Expectation& expectation, Time now) {
-  forget_announced(connection);
-  announced_.insert_or_assign(
-      announced_key(expectation),
-      Announced{connection.original, inside_endpoint(expectation, *connection.master)});
-  connection.announced = expectation;
-  connection.expectation_is_live = true;
-  connection.expectation_ends = now + policy_.expectation_life;
-  expectation_deadlines_.push_back({connection.expectation_ends, connection.original, 0});
-}
-
-void Engine::end_expectation(Connection& connection) {
-  if (!connection.expectation_is_live) return;
-  seams_.expectations.remove(*connection.announced);
-  connection.expectation_is_live = false;
-}
-
-void Engine::forget_announced(const Connection& connection) {
-  if (!connection.announced) return;
-  const auto found = announced_.find(announced_key(*connection.announced));
-  if (found != announced_.end() && found->second.owner == connection.original) {
-    announced_.erase(found);
-  }
-}
-
 void Engine::forget(Connection& connection) {
-  end_expectation(connection);
-  forget_announced(connection);
+  announced_.forget(connection);
+  if (connection.master) use_.remove_session(connection.client);
+  kept_bytes_ -= connection.kept_bytes();
   connections_.erase(connection);
+}
+
+/// A connection that is neither read nor has anything in flight that differs from what came is the
+/// kernel's alone from now on.
+void Engine::finish_if_done(Connection& connection) {
+  const bool is_over =
+      !connection.session.is_parsed() && (!connection.refuses || connection.session.is_opaque());
+  if (!is_over || !connection.lives() || connection.mark_failed || policy_.done_mark == 0) return;
+  if (connection.shifts_itself && connection.was_edited()) return;
+  for (const Stream& stream : connection.streams) {
+    if (stream.owes_bytes() || stream.holds_bytes() || !stream.edits().empty()) return;
+  }
+  if (masters_.set_mark(*connection.master, policy_.done_mark) == MarkResult::done) {
+    forget(connection);
+  } else {
+    connection.mark_failed = true;
+  }
 }
 
 Decision& Engine::decide(const Passage& passage, Action action, Reason reason,
                          std::string_view line) {
-  return decide(passage.connection, passage.direction, action, reason, line);
+  return decide(passage.connection.original, passage.direction, action, reason, line);
 }
 
-Decision& Engine::decide(const Connection& connection, Direction direction, Action action,
-                         Reason reason, std::string_view line) {
+Decision& Engine::decide(const Tuple& control, Direction direction, Action action, Reason reason,
+                         std::string_view line) {
   ++counts_[static_cast<std::size_t>(reason)];
   Decision& decision = decisions_.emplace_back();
-  decision.control = connection.original;
+  decision.control = control;
   decision.direction = direction;
   decision.action = action;
   decision.reason = reason;
@@ -651,8 +752,9 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
   const bool is_held_too_long = stream.holds_bytes() && !stream.line_waits() &&
                                 now >= stream.held_since() + policy_.hold_time_max;
   if (is_held_too_long) {
+    if (connection.refuses) refuse_beginning(connection, direction, stream.forwarded());
     stream.forward_until(stream.next());
-    decide(connection, direction, Action::forward, Reason::held_too_long,
+    decide(connection.original, direction, Action::forward, Reason::held_too_long,
            stream.unfinished_line().value_or(std::string_view{}));
   }
 
@@ -675,7 +777,7 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
     const std::size_t room = safe_packet_bytes(tuple) - builder_.header_bytes();
     const Seq to = fitting_end(stream, from, end, room);
     append_range(builder_, stream, nullptr, from, to);
-    seams_.injector.send(builder_.finish(), InjectAs::tracked);
+    injector_.send(builder_.finish(), InjectAs::tracked);
     from = to;
   }
   return true;
@@ -683,11 +785,7 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
 
 std::span<const Decision> Engine::on_tick(Time now) {
   decisions_.clear();
-  while (!expectation_deadlines_.empty() && expectation_deadlines_.front().at <= now) {
-    const auto found = connections_.find(expectation_deadlines_.front().original);
-    expectation_deadlines_.pop_front();
-    if (found && found->connection.expectation_ends <= now) end_expectation(found->connection);
-  }
+  announced_.on_tick(now);
   while (!hold_deadlines_.empty() && hold_deadlines_.top().at <= now) {
     const Deadline deadline = hold_deadlines_.top();
     hold_deadlines_.pop();
@@ -699,6 +797,10 @@ std::span<const Decision> Engine::on_tick(Time now) {
       hold_deadlines_.push({now + owed_repeat_time * (1U << deadline.repeats), deadline.original,
                             deadline.repeats + 1});
     }
+  }
+  while (connections_.oldest_unanswered() != nullptr &&
+         connections_.oldest_unanswered()->last_seen + policy_.session_linger <= now) {
+    forget(*connections_.oldest_unanswered());
   }
   while (!end_deadlines_.empty() && end_deadlines_.front().at <= now) {
     const auto found = connections_.find(end_deadlines_.front().original);
@@ -720,6 +822,7 @@ std::span<const Decision> Engine::on_tick(Time now) {
 
 void Engine::withdraw_all() {
   while (connections_.oldest() != nullptr) forget(*connections_.oldest());
+  while (connections_.oldest_unanswered() != nullptr) forget(*connections_.oldest_unanswered());
 }
 
 }  // namespace ftpalg

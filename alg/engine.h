@@ -12,8 +12,10 @@
 #include <functional>
 #include <queue>
 #include <span>
+#include <tl/expected.hpp>
 #include <vector>
 
+#include "alg/announced.h"
 #include "alg/connection.h"
 #include "alg/decision.h"
 #include "alg/policy.h"
@@ -28,6 +30,8 @@ struct Seams {
   Masters& masters;
   Expectations& expectations;
   Injector& injector;
+  /// Where ports come from that nobody should foresee. Without it they follow one another.
+  RandomNumber random{};
 };
 
 /// Both are the engine's own and valid until it is given the next packet.
@@ -38,7 +42,16 @@ struct Outcome {
 
 class Engine {
  public:
-  Engine(Policy policy, Seams seams) : policy_(std::move(policy)), seams_(seams) {}
+  Engine(Policy policy, const Seams& seams)
+      : policy_(std::move(policy)),
+        masters_(seams.masters),
+        injector_(seams.injector),
+        announced_(seams.expectations, connections_, use_, seams.random) {}
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// From the next line on, for the sessions that are under way too.
+  void set_policy(Policy policy);
 
   /// Takes one packet of a control connection as it stands before NAT, in the order of arrival.
   /// `now` never goes back.
@@ -77,10 +90,9 @@ class Engine {
     bool is_faithful = true;          ///< what it repeats is what came first
   };
 
-  struct Announced {
-    Tuple owner;      ///< original tuple of the control connection
-    Endpoint inside;  ///< where the data connection ends up
-  };
+  /// The connection that a segment belongs to; or, as the error, what becomes of a segment that
+  /// belongs to none that is known.
+  using Place = tl::expected<ConnectionTable::Found, Verdict>;
 
   /// A connection's time has come to be looked at.
   struct Deadline {
@@ -91,12 +103,16 @@ class Engine {
     friend bool operator>(const Deadline& a, const Deadline& b) { return a.at > b.at; }
   };
 
-  std::optional<ConnectionTable::Found> connection_of(const Segment& segment, Time now);
-  ConnectionTable::Found on_syn(const Segment& segment, Time now);
-  std::optional<ConnectionTable::Found> on_new_master(const Segment& segment);
+  Place connection_of(const Segment& segment);
+  Place on_syn(const Segment& segment);
+  Place on_new_master(const Segment& segment);
   static bool answers_reopening(const Connection& connection, const Segment& segment);
+  std::optional<Verdict> set_master(Connection& connection, const Master& master);
   void note_master(Connection& connection) const;
+  Reason obstacle(const Address& client) const;
   Connection& admit(const Tuple& original);
+  Verdict turn_away(const Tuple& original, const Address& client, Reason reason);
+  void leave_to_kernel(const Master& master);
   void note_acknowledgement(Passage& passage);
   void note_end(Connection& connection, Direction direction, const Segment& segment, Time now);
 
@@ -104,8 +120,10 @@ class Engine {
   Extent on_missing_bytes(Passage& passage);
   Seq read_fresh(Passage& passage, wire::Bytes fresh);
   wire::Bytes join_early(Stream& stream, wire::Bytes fresh);
+  static bool is_read(const Passage& passage);
   static bool begins_tls(const Passage& passage, wire::Bytes fresh);
   bool must_wait(Passage& passage, const Line& line);
+  bool may_be_edited(const Passage& passage) const;
   bool hold(Passage& passage);
   bool acknowledge_held(const Passage& passage);
 
@@ -113,15 +131,14 @@ class Engine {
   void note_meaning(Passage& passage, std::string_view line, const Meaning& meaning);
   void on_announcement(Passage& passage, const Line& line, const Meaning& meaning);
   void open(Passage& passage, const Line& line, const Announcement& announcement, Seq position);
-  Reason expect(const Passage& passage, Expectation& expectation, bool may_change_port);
+  bool refuse(Passage& passage, const Line& line);
+  void refuse_beginning(Connection& connection, Direction direction, Seq unsent);
+  static void overwrite(Stream& stream, Seq from, Seq to);
   Reason shift(Passage& passage, const Edit& edit);
-  bool make_way(const Expectation& expectation, const Connection& connection);
-  void note_expectation(Connection& connection, const Expectation& expectation, Time now);
-  void end_expectation(Connection& connection);
-  void forget_announced(const Connection& connection);
   void forget(Connection& connection);
+  void finish_if_done(Connection& connection);
   Decision& decide(const Passage& passage, Action action, Reason reason, std::string_view line);
-  Decision& decide(const Connection& connection, Direction direction, Action action, Reason reason,
+  Decision& decide(const Tuple& control, Direction direction, Action action, Reason reason,
                    std::string_view line);
 
   Verdict send_on(Passage& passage, Extent extent);
@@ -129,12 +146,12 @@ class Engine {
   bool pay_owed(Connection& connection, Direction direction, Time now);
 
   Policy policy_;
-  Seams seams_;
+  Masters& masters_;
+  Injector& injector_;
   ConnectionTable connections_;
-  /// By who may connect to which public endpoint. It stays taken after the kernel's expectation is
-  /// consumed: the data connection may be running, or its end be remembered by TCP (TIME-WAIT).
-  std::unordered_map<Tuple, Announced> announced_;
-  std::deque<Deadline> expectation_deadlines_;
+  ClientUse use_;
+  Announced announced_;
+  std::size_t kept_bytes_ = 0;  ///< of all connections together
   /// Soonest first: these have different lengths.
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> hold_deadlines_;
   std::deque<Deadline> end_deadlines_;

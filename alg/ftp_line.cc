@@ -73,8 +73,8 @@ std::string_view first_word(std::string_view text) {
   return text.substr(0, text.find(' '));
 }
 
-/// The length of the Telnet sequences that `line` begins with (RFC 854): IAC and one byte, or two
-/// when it negotiates an option. One that is cut short at the end counts as far as it goes.
+}  // namespace
+
 std::size_t telnet_bytes(std::string_view line) {
   constexpr auto iac = '\xff';
   constexpr unsigned will = 251;
@@ -90,8 +90,6 @@ std::size_t telnet_bytes(std::string_view line) {
   }
   return at;
 }
-
-}  // namespace
 
 Command read_command(std::string_view line) {
   Command command;

@@ -40,6 +40,10 @@ struct Command {
 /// Reads a client line, without its line end.
 Command read_command(std::string_view line);
 
+/// The length of the Telnet sequences that `line` begins with (RFC 854): IAC and one byte, or two
+/// when it negotiates an option. One that is cut short at the end counts as far as it goes.
+std::size_t telnet_bytes(std::string_view line);
+
 /// Whether `name`, in capitals, is the verb of an FTP command that we know.
 bool is_known_verb(std::string_view name);
 

@@ -3,9 +3,23 @@
 
 #include <algorithm>
 
+#include "alg/data_connection.h"
 #include "alg/ftp_line.h"
 
 namespace ftpalg {
+namespace {
+
+template <typename Value>
+bool contains(const std::vector<Value>& values, const Value& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+bool contains_address(const std::vector<Network>& networks, const Address& address) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return network.contains(address); });
+}
+
+}  // namespace
 
 std::vector<Port> Policy::default_denied_ports() {
   // Services that listen above 1023 and that nobody should reach by way of an FTP server or client.
@@ -28,28 +42,42 @@ Address Policy::advertised(const Address& address, const Address& peer) const {
 
 Reason objection(const Policy& policy, const Master& master, const Announcement& announcement) {
   const bool active = is_active(announcement.kind);
-  const Address& own = active ? master.client() : master.server();
-  const Address& seen_by_peer =
-      active ? master.client_as_server_sees_it() : master.server_as_client_dials_it();
-  const Address& peer = active ? master.server() : master.client();
+  if (active && !policy.active_allowed) return Reason::active_refused;
 
+  const Address& own = active ? master.client() : master.server();
   if (announcement.address) {
     const Address& address = *announcement.address;
     if (address.is_unspecified() || address.is_loopback() || address.is_multicast() ||
         address.is_limited_broadcast() || (address.is_link_local() && !own.is_link_local())) {
       return Reason::unusable_address;
     }
-    if (address != own && address != seen_by_peer &&
-        address != policy.advertised(seen_by_peer, peer)) {
-      return Reason::foreign_address;
+    if (!names_own_end(policy, master, announcement)) {
+      if (contains(policy.gateway_addresses, address)) return Reason::gateway_address;
+      const bool is_allowed =
+          std::any_of(policy.foreign_addresses.begin(), policy.foreign_addresses.end(),
+                      [&](const ForeignAddresses& pair) {
+                        return pair.announcer.contains(own) && pair.announced.contains(address);
+                      });
+      if (!is_allowed) return Reason::foreign_address;
     }
   }
-  const auto& denied = policy.denied_ports;
-  if (announcement.port < policy.lowest_port ||
-      std::find(denied.begin(), denied.end(), announcement.port) != denied.end()) {
-    return Reason::refused_port;
-  }
-  return Reason::none;
+  const bool is_refused =
+      announcement.port < policy.lowest_port || contains(policy.denied_ports, announcement.port);
+  return is_refused ? Reason::refused_port : Reason::none;
+}
+
+Reason objection(const Policy& policy, const Address& client) {
+  const auto& networks = policy.client_networks;
+  return networks.empty() || contains_address(networks, client) ? Reason::none
+                                                                : Reason::client_not_served;
+}
+
+Reason objection(const Policy& policy, const Master& master) {
+  const auto& networks = policy.server_networks;
+  const bool is_served = networks.empty() ||
+                         contains_address(networks, master.server_as_client_dials_it()) ||
+                         contains_address(networks, master.server());
+  return is_served ? objection(policy, master.client()) : Reason::server_not_served;
 }
 
 }  // namespace ftpalg

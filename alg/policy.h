@@ -121,9 +121,11 @@ struct Policy {
 
   std::uint32_t sessions_max = 100'000;
   std::uint32_t expectations_max = 20'000;
-  /// Per client network, which is all addresses that share this many bits.
+  /// Per client network: the addresses that share client_bits.
   std::uint32_t sessions_per_client_max = 1'000;
-  std::uint32_t expectations_per_client_max = 500;
+  std::uint32_t expectations_per_client_max = 1'000;
+  /// Bytes that all sessions together keep back or keep for repetitions. Beyond, nothing is held.
+  std::size_t kept_bytes_max = std::size_t{64} * 1024 * 1024;
   unsigned client_bits_ipv4 = 32;
   unsigned client_bits_ipv6 = 64;
 
@@ -139,5 +141,10 @@ struct Policy {
 /// Why the host-port in `announcement` may not be opened for `master`, or none. `address` is the
 /// one it stands for. Protocol rules 21 to 23.
 Reason objection(const Policy& policy, const Master& master, const Announcement& announcement);
+
+/// Why a control connection is not served, or none: of one whose client alone is known yet, and of
+/// one that has been answered.
+Reason objection(const Policy& policy, const Address& client);
+Reason objection(const Policy& policy, const Master& master);
 
 }  // namespace ftpalg

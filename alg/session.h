@@ -44,6 +44,8 @@ class Session {
   /// at.
   Meaning on_command(std::string_view line, bool fit, const Policy& policy);
   Meaning on_reply(std::string_view line, bool fit, const Policy& policy);
+  /// In the place of on_command, for a command that the server is given as a word it does not know.
+  Meaning on_refused_command();
 
   /// The client began to speak TLS.
   Meaning turn_opaque();
@@ -64,6 +66,22 @@ class Session {
     left_alone,
   };
 
+  enum class Effect : std::uint8_t {
+    log_in,
+    allow_epsv_only,
+    start_over,
+    turn_opaque,
+    resume,
+    end_expectation,
+  };
+
+  // The rows of the tables in session.cc, which say how a talk goes.
+  enum class Event : std::uint8_t;
+  struct Step;
+  struct Answer;
+  struct Need;
+  struct Tables;
+
   /// The commands without a final reply, oldest first.
   class Pending {
    public:
@@ -71,22 +89,32 @@ class Session {
     bool push(Verb verb);
     /// The oldest, or unknown when there is none.
     Verb front() const { return size_ == 0 ? Verb::unknown : verbs_[0]; }
+    Verb at(std::size_t index) const { return verbs_[index]; }
     void drop_front(std::size_t count);
     void clear() { size_ = 0; }
     bool empty() const { return size_ == 0; }
     std::optional<std::size_t> find(Verb verb) const;
+    std::optional<std::size_t> answered_by(std::uint16_t code) const;
 
    private:
     std::array<Verb, commands_max> verbs_{};
     std::uint8_t size_ = 0;
   };
 
+  /// In which an announcement comes.
+  struct Circumstances {
+    bool is_quiet;  ///< no earlier command is unanswered
+    bool is_asked;  ///< a command that asks for it is unanswered
+  };
+
+  bool follow(Event event);
   Meaning leave_alone(Reason reason);
-  Meaning announcement(AnnouncementKind kind, std::size_t begin, Reason objection) const;
-  Reason objection_to_command(bool earlier_unanswered, const Policy& policy) const;
   Meaning on_final_reply(std::uint16_t code, const Policy& policy);
   Meaning on_passive_reply(AnnouncementKind kind, const Policy& policy);
-  Meaning on_answer(Verb verb, std::uint16_t code);
+  Meaning take_effect(Effect effect);
+  Meaning announcement(AnnouncementKind kind, std::size_t begin, Circumstances circumstances,
+                       const Policy& policy) const;
+  Reason objection(AnnouncementKind kind, Circumstances circumstances, const Policy& policy) const;
 
   Phase phase_ = Phase::greeting;
   bool logged_in_ = false;

@@ -37,17 +37,16 @@ std::optional<Line> Stream::take_line(wire::Bytes& rest) {
   rest = rest.subspan(length);
   next_ = next_ + static_cast<std::int64_t>(length);
 
-  if (partial_.size() + length > line_bytes_max_) {
-    too_long_ = true;
-    partial_.clear();
-  }
+  if (partial_.size() + length > line_bytes_max_) too_long_ = true;
   const bool in_one_piece = partial_.empty();
-  if (!too_long_ && !(in_one_piece && complete)) partial_.append(piece);
+  if (!(in_one_piece && complete)) {
+    partial_.append(piece.substr(0, line_bytes_max_ - partial_.size()));
+  }
   if (!complete) return std::nullopt;
 
   Line line{in_one_piece ? piece : std::string_view{partial_}, line_begin_, !too_long_,
             start_certain_};
-  line.text.remove_suffix(1);
+  if (line.text.ends_with('\n')) line.text.remove_suffix(1);
   if (line.text.ends_with('\r')) line.text.remove_suffix(1);
   constexpr std::string_view forbidden{"\0\r", 2};
   if (line.text.find_first_of(forbidden) != std::string_view::npos) line.fit = false;
@@ -93,7 +92,11 @@ void Stream::resume_at(Seq next) {
 }
 
 std::optional<std::string_view> Stream::unfinished_line() const {
-  if (line_done_ || partial_.empty() || too_long_ || !start_certain_) return std::nullopt;
+  return too_long_ ? std::nullopt : line_beginning();
+}
+
+std::optional<std::string_view> Stream::line_beginning() const {
+  if (line_done_ || partial_.empty() || !start_certain_) return std::nullopt;
   return partial_;
 }
 
@@ -134,9 +137,17 @@ bool Stream::can_give(Seq from, const Segment* segment) const {
   return !kept_.empty() && kept_begin_ <= from && needed_to <= kept_end();
 }
 
+std::size_t Stream::kept_bytes() const {
+  std::size_t bytes = kept_.size() + partial_.size();
+  for (const Early& early : early_) bytes += early.bytes.size();
+  return bytes;
+}
+
 void Stream::add_edit(const Edit& edit) {
   edits_.push_back(edit);
-  map_.add(edit.position, edit.length, static_cast<std::uint32_t>(edit.text.view().size()));
+  if (edit.growth() != 0) {
+    map_.add(edit.position, edit.length, static_cast<std::uint32_t>(edit.text.view().size()));
+  }
   was_edited_ = true;
 }
 

@@ -26,7 +26,8 @@
 
 namespace ftpalg {
 
-/// One complete line. `text` is without its line end and valid until the stream is read further.
+/// One complete line. `text` is without its line end and valid until the stream is read further. Of
+/// one that is too long it is the beginning.
 struct Line {
   std::string_view text;
   Seq begin;
@@ -88,6 +89,9 @@ class Stream {
   /// The line that has begun and not ended: nothing when it is too long or its start is not
   /// certain.
   std::optional<std::string_view> unfinished_line() const;
+  /// As unfinished_line(), and the first line_bytes_max bytes of one that is too long.
+  std::optional<std::string_view> line_beginning() const;
+  bool line_is_too_long() const { return too_long_; }
   Seq line_begin() const { return line_begin_; }
   bool line_start_is_certain() const { return start_certain_; }
 
@@ -117,6 +121,9 @@ class Stream {
   Seq kept_end() const { return kept_begin_ + static_cast<std::int64_t>(kept_.size()); }
   /// Whether `bytes`, which begin at `at`, are what came first, as far as that is known.
   bool repeats_faithfully(Seq at, wire::Bytes bytes) const;
+
+  /// What it keeps, whatever for.
+  std::size_t kept_bytes() const;
 
   void add_edit(const Edit& edit);
   const std::vector<Edit>& edits() const { return edits_; }

@@ -55,7 +55,3 @@ std::string Network::text() const {
 }
 
 }  // namespace ftpalg
-
-std::size_t std::hash<ftpalg::Network>::operator()(const ftpalg::Network& network) const noexcept {
-  return std::hash<std::string>{}(network.text());
-}

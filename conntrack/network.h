@@ -21,6 +21,8 @@ class Network {
   /// "10.0.0.0/8".
   std::string text() const;
 
+  const Address& first() const { return first_; }
+
   auto operator<=>(const Network&) const = default;
 
  private:
@@ -32,5 +34,7 @@ class Network {
 
 template <>
 struct std::hash<ftpalg::Network> {
-  std::size_t operator()(const ftpalg::Network& network) const noexcept;
+  std::size_t operator()(const ftpalg::Network& network) const noexcept {
+    return std::hash<ftpalg::Address>{}(network.first());
+  }
 };

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -99,6 +100,13 @@ Time now() {
   return std::chrono::steady_clock::now().time_since_epoch();
 }
 
+std::uint32_t random_number() {
+  std::uint32_t number = 0;
+  // Up to 256 bytes come whole and at once (getrandom(2)).
+  if (getrandom(&number, sizeof number, 0) != sizeof number) std::abort();
+  return number;
+}
+
 void log(const Decision& decision, const Ctnetlink& ctnetlink) {
   const bool kernel_refused =
       decision.reason == Reason::expectation_failed || decision.reason == Reason::offsets_failed;
@@ -186,7 +194,7 @@ int run(const RunOptions& options) {
     applied_rules = std::move(*applied);
   }
 
-  Engine engine(policy, {*ctnetlink, *ctnetlink, *injector});
+  Engine engine(policy, {*ctnetlink, *ctnetlink, *injector, random_number});
   fmt::print(stderr, "ftpalg: ready on queue {}\n", ruleset->queue);
   const int exit_status = serve(*queue, engine, *ctnetlink, end_signals);
   engine.withdraw_all();
