@@ -59,6 +59,9 @@ struct Connection {
   Time last_seen{};
 
   Stream& stream(Direction direction) { return streams[static_cast<std::size_t>(direction)]; }
+  const Stream& stream(Direction direction) const {
+    return streams[static_cast<std::size_t>(direction)];
+  }
   void begin(Seq syn_seq) {
     syn = syn_seq;
     stream(Direction::original).start(syn_seq + 1);

@@ -218,13 +218,14 @@ void Engine::set_policy(Policy policy) {
 void Engine::note_acknowledgement(Passage& passage) {
   const Segment& segment = passage.segment;
   Connection& connection = passage.connection;
+  if (!segment.has(Segment::ack_flag)) return;
   const Direction peer_direction = opposite(passage.direction);
   Connection::Heard& heard = connection.heard[index(passage.direction)];
   passage.acknowledges_anew = heard.ack != segment.ack();
   heard = {segment.ack(), segment.window(), segment.timestamps()};
 
   Stream& peer = connection.stream(peer_direction);
-  if (!segment.has(Segment::ack_flag) || !peer.is_started()) return;
+  if (!peer.is_started()) return;
   const Seq acknowledged = peer.map().backward(segment.ack());
   const bool fin_counts = connection.fin_seen[index(peer_direction)];
   // The receiver may have bytes that never came by here: they passed while the queue was full or
@@ -261,6 +262,7 @@ Engine::Extent Engine::read(Passage& passage) {
       stream.adopt(segment.payload_seq(), passage.connection.master->offset(passage.direction));
     }
   }
+  if (segment.has(Segment::urg_flag)) stream.note_urgent(segment.seq() + segment.urgent_pointer());
   passage.unsent = stream.forwarded();
   passage.held_before = stream.holds_bytes();
 
@@ -691,8 +693,12 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   const Segment& segment = passage.segment;
   const Stream& stream = passage.stream;
   const bool shifts_itself = passage.connection.shifts_itself;
+  const auto urgent_end = stream.urgent_end(extent.from);
+  const bool is_told_urgent_later =
+      urgent_end && may_still_be_edited(passage.connection, passage.direction, *urgent_end);
   const bool is_whole = extent.from == segment.payload_seq() &&
-                        extent.to == segment.payload_end() && passage.is_faithful;
+                        extent.to == segment.payload_end() && passage.is_faithful &&
+                        !is_told_urgent_later;
   if (is_whole && !stream.was_edited() && !(shifts_itself && passage.connection.was_edited())) {
     return {};
   }
@@ -722,13 +728,32 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   append_range(builder_, stream, &segment, from, to);
   if (to < segment.payload_end()) builder_.clear_flag(Segment::fin_flag);
   if (segment.has(Segment::syn_flag)) leaves_as = leaves_as + -1;
-  if (segment.has(Segment::urg_flag)) {
-    const Seq urgent = stream.map().forward(segment.seq() + segment.urgent_pointer());
-    builder_.set_urgent_pointer(static_cast<std::uint16_t>(urgent - leaves_as));
-  }
+  tell_urgent(passage.connection, passage.direction, from, leaves_as);
   builder_.set_seq(shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as));
   if (shifts_itself) shift_acknowledgement(passage);
   return {Verdict::Action::replace, builder_.finish()};
+}
+
+/// Whether bytes before `position` may leave otherwise than they came, so that nobody knows yet
+/// where it will be.
+bool Engine::may_still_be_edited(const Connection& connection, Direction direction,
+                                 Seq position) const {
+  return connection.session.is_parsed() && connection.is_editable[index(direction)] &&
+         position > connection.stream(direction).forwarded();
+}
+
+/// Tells the receiver of urgent data whose end can be pointed to: held bytes come without the
+/// segment that called them urgent.
+void Engine::tell_urgent(const Connection& connection, Direction direction, Seq from,
+                         Seq leaves_as) {
+  const Stream& stream = connection.stream(direction);
+  const auto end = stream.urgent_end(from);
+  if (!end || may_still_be_edited(connection, direction, *end)) {
+    builder_.clear_flag(Segment::urg_flag);
+    return;
+  }
+  builder_.set_flag(Segment::urg_flag);
+  builder_.set_urgent_pointer(static_cast<std::uint16_t>(stream.map().forward(*end) - leaves_as));
 }
 
 /// With offsets of our own: the acknowledgement and SACK blocks count in the numbering that the
@@ -777,6 +802,7 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
     const std::size_t room = safe_packet_bytes(tuple) - builder_.header_bytes();
     const Seq to = fitting_end(stream, from, end, room);
     append_range(builder_, stream, nullptr, from, to);
+    tell_urgent(connection, direction, from, leaves_as);
     injector_.send(builder_.finish(), InjectAs::tracked);
     from = to;
   }

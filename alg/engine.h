@@ -142,6 +142,8 @@ class Engine {
                    std::string_view line);
 
   Verdict send_on(Passage& passage, Extent extent);
+  bool may_still_be_edited(const Connection& connection, Direction direction, Seq position) const;
+  void tell_urgent(const Connection& connection, Direction direction, Seq from, Seq leaves_as);
   void shift_acknowledgement(const Passage& passage);
   bool pay_owed(Connection& connection, Direction direction, Time now);
 

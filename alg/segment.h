@@ -82,6 +82,9 @@ class PacketBuilder {
   void set_seq(Seq seq) { wire::write32(buffer_, tcp_begin_ + 4, seq.number); }
   void set_ack(Seq ack) { wire::write32(buffer_, tcp_begin_ + 8, ack.number); }
   void set_urgent_pointer(std::uint16_t at) { wire::write16(buffer_, tcp_begin_ + 18, at); }
+  void set_flag(std::uint8_t flag) {
+    buffer_[tcp_begin_ + 13] = static_cast<std::uint8_t>(buffer_[tcp_begin_ + 13] | flag);
+  }
   void clear_flag(std::uint8_t flag) {
     buffer_[tcp_begin_ + 13] = static_cast<std::uint8_t>(buffer_[tcp_begin_ + 13] & ~flag);
   }

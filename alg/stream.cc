@@ -156,6 +156,7 @@ void Stream::acknowledged(Seq position) {
   acknowledged_ = position;
   map_.acknowledged(position);
   std::erase_if(edits_, [&](const Edit& edit) { return edit.end() <= position; });
+  if (urgent_end_ && *urgent_end_ <= position) urgent_end_.reset();
   if (position >= kept_end()) {
     forget_kept();
   } else if (position > kept_begin_) {

@@ -125,6 +125,15 @@ class Stream {
   /// What it keeps, whatever for.
   std::size_t kept_bytes() const;
 
+  /// The sender's urgent data ends at `end`.
+  void note_urgent(Seq end) {
+    if (!urgent_end_ || end > *urgent_end_) urgent_end_ = end;
+  }
+  /// Where the urgent data ends that the bytes from `from` on are before, if they are before any.
+  std::optional<Seq> urgent_end(Seq from) const {
+    return urgent_end_ && from < *urgent_end_ ? urgent_end_ : std::nullopt;
+  }
+
   void add_edit(const Edit& edit);
   const std::vector<Edit>& edits() const { return edits_; }
   bool was_edited() const { return was_edited_; }
@@ -203,6 +212,7 @@ class Stream {
     Seq end() const { return begin + static_cast<std::int64_t>(bytes.size()); }
   };
   std::vector<Early> early_;
+  std::optional<Seq> urgent_end_;
   std::vector<Edit> edits_;  ///< in stream order; those not yet acknowledged
   SeqMap map_;
 

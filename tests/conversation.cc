@@ -86,7 +86,7 @@ Master without_nat() {
 }
 
 std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std::uint8_t flags,
-                                      std::string_view payload) {
+                                      std::string_view payload, std::uint16_t urgent_pointer) {
   const bool is_ipv4 = tuple.source.address.family() == Family::ipv4;
   const std::size_t ip_bytes = is_ipv4 ? 20 : 40;
   std::vector<std::uint8_t> bare(ip_bytes + 20);
@@ -117,6 +117,7 @@ std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std:
   PacketBuilder builder;
   builder.begin_like(*Segment::parse(bare));
   builder.append({reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size()});
+  builder.set_urgent_pointer(urgent_pointer);
   const auto packet = builder.finish();
   return {packet.begin(), packet.end()};
 }
@@ -174,6 +175,15 @@ void Conversation::send_segment(Direction direction, std::string_view text,
   transmit(direction, seq, text, more_flags);
 }
 
+void Conversation::send_urgent_segment(Direction direction, std::string_view text,
+                                       std::uint16_t urgent_bytes) {
+  Peer& sender = peer(direction);
+  const Seq seq = sender.sent_until;
+  sender.sent += text;
+  sender.sent_until = seq + static_cast<std::int64_t>(text.size());
+  transmit(direction, seq, text, Segment::urg_flag, urgent_bytes);
+}
+
 void Conversation::send_again(Direction direction, std::size_t from, std::size_t length,
                               std::string_view other_content) {
   Peer& sender = peer(direction);
@@ -201,12 +211,12 @@ void Conversation::reset(Direction direction) {
 }
 
 void Conversation::transmit(Direction direction, Seq seq, std::string_view payload,
-                            std::uint8_t flags) {
+                            std::uint8_t flags, std::uint16_t urgent_pointer) {
   const Tuple& tuple = direction == Direction::original ? master_.original : master_.reply;
   const auto push = payload.empty() ? std::uint8_t{0} : Segment::psh_flag;
-  cross(direction,
-        make_packet(tuple, seq, peer(direction).expected,
-                    static_cast<std::uint8_t>(flags | push | Segment::ack_flag), payload));
+  cross(direction, make_packet(tuple, seq, peer(direction).expected,
+                               static_cast<std::uint8_t>(flags | push | Segment::ack_flag), payload,
+                               urgent_pointer));
 }
 
 void Conversation::acknowledge(Direction direction) {
@@ -266,6 +276,9 @@ void Conversation::deliver(Direction direction, std::vector<std::uint8_t> packet
   const std::string payload(segment.payload().begin(), segment.payload().end());
   if (payload.empty()) return;
   const std::int32_t at = segment.payload_seq() - receiver.first_received;
+  if (segment.has(Segment::urg_flag)) {
+    receiver.urgent_ends.push_back(at + segment.urgent_pointer());
+  }
   if (at >= 0) {
     std::string& stored = receiver.out_of_order[static_cast<std::uint32_t>(at)];
     if (stored.size() < payload.size()) stored = payload;

@@ -45,7 +45,7 @@ Master both_nated();
 Master without_nat();
 
 std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std::uint8_t flags,
-                                      std::string_view payload);
+                                      std::string_view payload, std::uint16_t urgent_pointer = 0);
 
 /// One end: sends a stream, receives a stream, acknowledges everything at once.
 class Peer {
@@ -61,6 +61,8 @@ class Peer {
   std::string received;
   std::map<std::uint32_t, std::string> out_of_order;  ///< by distance from `first_received`
   Seq first_received;
+  std::vector<std::int32_t>
+      urgent_ends;  ///< as it was told, one a segment; positions in `received`
 };
 
 class Conversation {
@@ -75,6 +77,8 @@ class Conversation {
 
   /// Only sends: one segment with `text`, as it is, without waiting for anything.
   void send_segment(Direction direction, std::string_view text, std::uint8_t more_flags = 0);
+  /// The same, and says that urgent data ends `urgent_bytes` behind the start of `text`.
+  void send_urgent_segment(Direction direction, std::string_view text, std::uint16_t urgent_bytes);
   /// Sends the bytes [from, from + length) of what was sent before, again, with other content if
   /// given.
   void send_again(Direction direction, std::size_t from, std::size_t length,
@@ -114,7 +118,8 @@ class Conversation {
 
  private:
   void say(Direction direction, std::string_view text);
-  void transmit(Direction direction, Seq seq, std::string_view payload, std::uint8_t flags);
+  void transmit(Direction direction, Seq seq, std::string_view payload, std::uint8_t flags,
+                std::uint16_t urgent_pointer = 0);
   void cross(Direction direction, const std::vector<std::uint8_t>& packet);
   void deliver(Direction direction, std::vector<std::uint8_t> packet);
   void deliver_injected();

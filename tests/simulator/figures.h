@@ -34,6 +34,7 @@ struct Figures {
   std::uint64_t lines = 0;
   std::uint64_t rewritten = 0;
   std::uint64_t opened = 0;
+  std::uint64_t urgent = 0;         ///< urgent pointers, all right
   std::uint64_t superseded = 0;     ///< announced, but a later announcement had taken its place
   std::uint64_t excused = 0;        ///< not edited because a seam was told to fail
   std::uint64_t held_too_long = 0;  ///< not edited because the rest did not come in time

@@ -87,10 +87,10 @@ void print(const Totals& totals, const Figures& figures, double seconds) {
       figures.queued, figures.edits, figures.waits, figures.bytes_missing, figures.holds,
       figures.payments);
   fmt::print(
-      "lines: {} delivered, {} rewritten, {} opened, {} superseded; {} not edited in {} "
-      "sessions with failing seams, {} held too long\n",
-      figures.lines, figures.rewritten, figures.opened, figures.superseded, figures.excused,
-      totals.excused_sessions, figures.held_too_long);
+      "lines: {} delivered, {} rewritten, {} opened, {} superseded, {} urgent pointers; {} not "
+      "edited in {} sessions with failing seams, {} held too long\n",
+      figures.lines, figures.rewritten, figures.opened, figures.superseded, figures.urgent,
+      figures.excused, totals.excused_sessions, figures.held_too_long);
 }
 
 int run(const Options& options) {

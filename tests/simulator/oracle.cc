@@ -12,6 +12,10 @@ bool Oracle::check(Direction direction, std::string_view received, Random& rando
   while (at.seen < received.size()) {
     if (received[at.seen++] != '\n') continue;
     const std::string_view text = received.substr(at.bytes, at.seen - at.bytes);
+    const auto& lines = script_lines(direction);
+    if (at.lines < lines.size() && lines[at.lines].urgent_end > 0) {
+      urgent_ends_.push_back(at.bytes + lines[at.lines].urgent_end);
+    }
     if (!check_line(direction, at.lines, text, random)) return false;
     at.bytes = at.seen;
     ++at.lines;
@@ -51,6 +55,23 @@ bool Oracle::check_line(Direction direction, std::size_t index, std::string_view
   }
   if (ideal != line.text) ++figures_.rewritten;
   return check_expectation(line, public_port, random);
+}
+
+bool Oracle::check_urgent(const std::vector<std::size_t>& said, bool all_came) {
+  for (const std::size_t end : said) {
+    // What lies behind the last complete line cannot be judged.
+    if (end > side(Direction::original).bytes) continue;
+    if (std::find(urgent_ends_.begin(), urgent_ends_.end(), end) == urgent_ends_.end()) {
+      return find(fmt::format("the server was told that urgent data ends at {}", end));
+    }
+    ++figures_.urgent;
+  }
+  if (!all_came || urgent_ends_.empty()) return true;
+  if (std::find(said.begin(), said.end(), urgent_ends_.back()) == said.end()) {
+    return find(
+        fmt::format("the server was not told that urgent data ends at {}", urgent_ends_.back()));
+  }
+  return true;
 }
 
 bool Oracle::is_excused(Direction direction, std::string_view text) {

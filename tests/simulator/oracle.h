@@ -33,6 +33,9 @@ class Oracle {
 
   /// `received` is all that one end has got so far. True when that is what it should be.
   bool check(Direction direction, std::string_view received, Random& random);
+  /// Each of `said`, the ends of urgent data as the server was told, is an end of urgent data, and
+  /// when `all_came` it was told the last.
+  bool check_urgent(const std::vector<std::size_t>& said, bool all_came);
   /// The engine has let go of `start`, the start of a line of `direction`, without its rest.
   void note_hold_expired(Direction direction, std::string start) {
     expired_.push_back({direction, std::move(start)});
@@ -74,6 +77,7 @@ class Oracle {
   Gateway& gateway_;
   std::array<Side, 2> sides_{};
   std::vector<Expired> expired_;
+  std::vector<std::size_t> urgent_ends_;  ///< in what the server got
   std::string finding_;
   Figures& figures_;
 };

@@ -220,6 +220,13 @@ class Author {
     }
     if (random_.chance(100)) reply("150-About to open\r\n");
     reply("150 Opening BINARY mode data connection.\r\n");
+    if (random_.chance(150)) {
+      if (random_.chance(700)) end_batch();
+      abort_transfer();
+      reply("426 Transfer aborted.\r\n").ends_expectation = true;
+      reply("226 ABOR successful.\r\n");
+      return;
+    }
     reply("226 Transfer complete.\r\n").after_pause = random_.chance(700);
   }
 
@@ -258,13 +265,20 @@ class Author {
         reply("200 Switching to Binary mode.\r\n");
         return;
       default:
-        command(
-            "\xff\xf4\xff\xf2"
-            "ABOR\r\n")
-            .urgent = random_.chance(500);
+        abort_transfer();
         reply("225 No transfer to ABOR.\r\n");
         return;
     }
+  }
+
+  /// With the Telnet sequence that RFC 959 asks for, or as clients do without it.
+  void abort_transfer() {
+    Line& line = command(
+        "\xff\xf4\xff\xf2"
+        "ABOR\r\n");
+    // The first three bytes are what BSD's ftp sends as urgent.
+    const std::array<std::size_t, 4> urgent_ends{0, 3, 4, line.text.size()};
+    line.urgent_end = random_.pick(urgent_ends);
   }
 
   void refused_announcement() {

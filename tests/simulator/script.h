@@ -29,8 +29,8 @@ struct Line {
   std::size_t end = 0;
   /// When this line has arrived nothing may be expected any more.
   bool ends_expectation = false;
-  bool urgent = false;
-  bool after_pause = false;  ///< the server takes its time before it
+  std::size_t urgent_end = 0;  ///< text[0, urgent_end) is urgent
+  bool after_pause = false;    ///< the server takes its time before it
 };
 
 enum class Ending : std::uint8_t {

@@ -127,7 +127,7 @@ void Talk::queue(Who who, const Line& line, Time now) {
   Writing& writing = writings_[who];
   std::size_t at = 0;
   while (at < line.text.size()) {
-    const std::size_t rest = line.text.size() - at;
+    const std::size_t rest = (at < line.urgent_end ? line.urgent_end : line.text.size()) - at;
     std::size_t length = rest;
     if (hands_[who] == Hand::bytes) length = 1;
     if (hands_[who] == Hand::cut && random_.chance(700)) {
@@ -135,7 +135,7 @@ void Talk::queue(Who who, const Line& line, Time now) {
     }
     const bool pauses = at == 0 && line.after_pause;
     writing.pieces.push_back(
-        {line.text.substr(at, length), pauses, line.urgent && at + length == line.text.size()});
+        {line.text.substr(at, length), pauses, at + length == line.urgent_end});
     at += length;
   }
   if (!writing.is_planned) {
@@ -177,6 +177,9 @@ void Talk::on_writing(Who who, Time now) {
 void Talk::end() {
   const bool was_reset = endpoints_[client].was_reset() || endpoints_[server].was_reset();
   if (!is_aborted() && was_reset) return find("a reset that nobody sent");
+  if (!oracle_.check_urgent(endpoints_[server].urgent_ends(), !is_aborted())) {
+    find(oracle_.finding());
+  }
   const bool is_complete = !is_aborted() || script_.ending == Ending::server_aborts;
   if (!oracle_.check_end(endpoints_[server].received(), endpoints_[client].received(),
                          script_.client_tail, is_complete)) {

@@ -474,7 +474,11 @@ void TcpEndpoint::on_data(const Segment& segment, Time now) {
     }
     fin_position_ = end;
   }
-  if (segment.has(Segment::urg_flag)) urgent_received_ = begin + segment.urgent_pointer();
+  if (segment.has(Segment::urg_flag)) {
+    const auto urgent_end = static_cast<std::size_t>(begin + segment.urgent_pointer());
+    const bool is_new = urgent_received_.empty() || urgent_received_.back() != urgent_end;
+    if (is_new) urgent_received_.push_back(urgent_end);
+  }
 
   const std::int32_t old_end = std::min(end, have);
   if (begin < old_end && begin >= 0) {

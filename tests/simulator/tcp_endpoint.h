@@ -78,8 +78,8 @@ class TcpEndpoint {
   bool is_drained() const { return una_ == static_cast<std::int32_t>(out_.size()) + fin_size(); }
   /// What must never happen, or nothing.
   const std::string& fault() const { return fault_; }
-  /// Where the urgent data ended, as received, or -1.
-  std::int32_t urgent_end_received() const { return urgent_received_; }
+  /// Where urgent data ends, as segments said; positions in received().
+  const std::vector<std::size_t>& urgent_ends() const { return urgent_received_; }
 
   Seq base() const { return Seq{habits_.initial_seq} + 1; }
   Seq peer_base() const { return peer_base_; }
@@ -151,7 +151,7 @@ class TcpEndpoint {
   std::map<std::int32_t, std::string> out_of_order_;
   std::int32_t fin_position_ = -1;
   bool fin_received_ = false;
-  std::int32_t urgent_received_ = -1;
+  std::vector<std::size_t> urgent_received_;
   std::int32_t offered_ = 0;  // right edge that the peer was told
   bool reading_ = true;
   std::uint32_t acks_owed_ = 0;
