@@ -123,7 +123,7 @@ struct Policy {
   std::uint32_t expectations_max = 20'000;
   /// Per client network: the addresses that share client_bits.
   std::uint32_t sessions_per_client_max = 1'000;
-  std::uint32_t expectations_per_client_max = 1'000;
+  std::uint32_t expectations_per_client_max = 500;
   /// Bytes that all sessions together keep back or keep for repetitions. Beyond, nothing is held.
   std::size_t kept_bytes_max = std::size_t{64} * 1024 * 1024;
   unsigned client_bits_ipv4 = 32;
