@@ -8,9 +8,7 @@
 // them; there is one expectation per session at most, and none is left at the end.
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "alg/engine.h"
@@ -65,26 +63,34 @@ Master master_of(std::size_t session, bool nated) {
   return master;
 }
 
-/// Every value that was ever sent at a position of a stream.
+/// Everything that was ever sent in a stream, and where.
 class SentBytes {
  public:
   void note(Seq from, wire::Bytes bytes) {
-    for (const std::uint8_t byte : bytes) {
-      values_[from.number].set(byte);
-      from = from + 1;
-    }
+    if (!bytes.empty()) pieces_.push_back({from, {bytes.begin(), bytes.end()}});
   }
+
+  /// Each of `bytes` was sent at its position, in whichever piece.
   bool has(Seq from, wire::Bytes bytes) const {
-    for (const std::uint8_t byte : bytes) {
-      const auto found = values_.find(from.number);
-      if (found == values_.end() || !found->second.test(byte)) return false;
-      from = from + 1;
+    std::vector<bool> found(bytes.size());
+    for (const Piece& piece : pieces_) {
+      const Seq piece_end = piece.from + static_cast<std::int64_t>(piece.bytes.size());
+      const Seq begin = std::max(from, piece.from);
+      const Seq end = std::min(from + static_cast<std::int64_t>(bytes.size()), piece_end);
+      for (Seq at = begin; at < end; at = at + 1) {
+        const auto own = static_cast<std::size_t>(at - from);
+        if (bytes[own] == piece.bytes[static_cast<std::size_t>(at - piece.from)]) found[own] = true;
+      }
     }
-    return true;
+    return std::ranges::all_of(found, [](bool is_found) { return is_found; });
   }
 
  private:
-  std::unordered_map<std::uint32_t, std::bitset<256>> values_;
+  struct Piece {
+    Seq from;
+    std::vector<std::uint8_t> bytes;
+  };
+  std::vector<Piece> pieces_;
 };
 
 struct End {
@@ -125,6 +131,12 @@ class Play final : private Injector {
     policy.login_required = (choice & 4) == 0;
     policy.sessions_max = (choice & 8) == 0 ? 100 : 1;
     if ((choice & 16) != 0) policy.data_ports = PortRange{Port{50000}, Port{50003}};
+    if ((choice & 32) != 0) {
+      policy.refused_commands = {{*Network::parse("10.0.0.0/8"), {"STOR", "RETR"}}};
+      overwrites_ = true;
+    }
+    if ((choice & 64) != 0) policy.done_mark = 0;
+    if ((choice & 128) != 0) policy.kept_bytes_max = 100;
     return policy;
   }
 
@@ -228,6 +240,7 @@ class Play final : private Injector {
     constexpr std::array offsets{OffsetResult::done, OffsetResult::unsupported,
                                  OffsetResult::failed};
     masters_.answer_offsets_with(offsets[choice % 3]);
+    masters_.answer_marks_with((choice & 8) == 0 ? MarkResult::done : MarkResult::failed);
     injector_works_ = (choice & 0x10) == 0;
     const unsigned expects = choice >> 5;
     expectations_.answer_with(expects == 1   ? std::optional{ExpectationResult::busy}
@@ -285,7 +298,7 @@ class Play final : private Injector {
 
   /// Only while nothing at all was rewritten: then numbers are the sender's own.
   void require_own_bytes(std::size_t session, const Segment& leaving) {
-    if (rewritten_) return;
+    if (rewritten_ || overwrites_) return;
     const std::size_t side = leaving.tuple() == known_[session].original ? 0 : 1;
     require(ends_[session][side].sent.has(leaving.payload_seq(), leaving.payload()),
             "what leaves is what was sent there");
@@ -311,6 +324,7 @@ class Play final : private Injector {
   }
 
   Input& input_;
+  bool overwrites_ = false;  ///< some commands are refused
   MemoryMasters masters_;
   MemoryExpectations expectations_;
   Engine engine_;
