@@ -275,9 +275,8 @@ Engine::Extent Engine::read(Passage& passage) {
     if (segment.has(Segment::rst_flag)) return {stream.forwarded(), stream.forwarded()};
     // Nothing can complete a line behind its FIN: what is held leaves with it.
     if (!segment.has(Segment::fin_flag)) return {begin, end};
-    const Seq from = stream.owes_bytes() ? stream.owed_begin() : begin;
     stream.forward_until(begin);
-    return {from, end};
+    return {with_owed(passage, begin), end};
   }
   if (begin > stream.next()) return on_missing_bytes(passage);
 
@@ -289,7 +288,7 @@ Engine::Extent Engine::read(Passage& passage) {
 
   // Bytes before the segment's own leave with it when nobody else can send them.
   Seq from = std::min(begin, stream.forwarded());
-  if (repeats && stream.owes_bytes()) from = std::min(from, stream.owed_begin());
+  if (repeats) from = std::min(from, with_owed(passage, begin));
 
   if (end <= stream.next()) {
     if (stream.holds_bytes()) acknowledge_held(passage);
@@ -297,6 +296,20 @@ Engine::Extent Engine::read(Passage& passage) {
   }
   const auto fresh_bytes = static_cast<std::size_t>(end - stream.next());
   return {from, read_fresh(passage, segment.payload().last(fresh_bytes))};
+}
+
+/// Where a segment that begins at `begin` has to begin for the bytes to leave with it that nobody
+/// else can send. Those that it has no room for leave in packets of their own; and where bytes of
+/// the sender's own lie between, it has them acknowledged, and so has the gateway.
+Seq Engine::with_owed(Passage& passage, Seq begin) {
+  const Stream& stream = passage.stream;
+  if (!stream.owes_bytes() || stream.owed_begin() >= begin || begin > stream.owed_end()) {
+    return begin;
+  }
+  const auto owed_bytes = static_cast<std::size_t>(begin - stream.owed_begin());
+  if (owed_bytes <= payload_room(passage.segment)) return stream.owed_begin();
+  pay_owed(passage.connection, passage.direction, passage.now);
+  return begin;
 }
 
 /// A segment came before earlier ones. It is kept back until they have come: its lines cannot be

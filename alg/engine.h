@@ -118,6 +118,7 @@ class Engine {
 
   Extent read(Passage& passage);
   Extent on_missing_bytes(Passage& passage);
+  Seq with_owed(Passage& passage, Seq begin);
   Seq read_fresh(Passage& passage, wire::Bytes fresh);
   wire::Bytes join_early(Stream& stream, wire::Bytes fresh);
   static bool is_read(const Passage& passage);
