@@ -20,6 +20,7 @@
 
 #include "alg/engine.h"
 #include "conntrack/netlink/ctnetlink.h"
+#include "conntrack/netlink/leftovers.h"
 #include "conntrack/netlink/packet_queue.h"
 #include "conntrack/netlink/raw_injector.h"
 #include "rules/application.h"
@@ -31,14 +32,19 @@
 namespace ftpalg::tools {
 namespace {
 
+constexpr std::size_t mebibyte = std::size_t{1024} * 1024;
+
 struct RunOptions {
   GatewayOptions gateway;
   std::string data_ports;
   std::string log_level = "info";
   bool apply_rules = false;
+  std::size_t queue_room_mib = PacketQueue::default_room_bytes / mebibyte;
 };
 
+constexpr std::size_t queue_room_mib_max = 1024;
 constexpr int tick_milliseconds = 1000;
+constexpr Time loss_warning_interval = std::chrono::minutes{1};
 
 /// "50000-50999" as a range, or nothing when it is none.
 std::optional<PortRange> parse_port_range(const std::string& text) {
@@ -119,9 +125,41 @@ void log(const Decision& decision, const Ctnetlink& ctnetlink) {
   }
 }
 
+/// Warns of packets that found no room in the queue, not oftener than loss_warning_interval.
+class LossWarning {
+ public:
+  explicit LossWarning(std::size_t queue_room_mib) : queue_room_mib_(queue_room_mib) {}
+
+  void look_at(std::uint64_t lost, Time at) {
+    if (lost == told_ || at < next_) return;
+    spdlog::warn(
+        "{} packets passed unread, because the queue's room of {} MiB was full; what they announce "
+        "does not work, the sessions go on; mend: give the queue more room, as in --queue-room {}, "
+        "or this program more of a processor",
+        lost - told_, queue_room_mib_, 2 * queue_room_mib_);
+    told_ = lost;
+    next_ = at + loss_warning_interval;
+  }
+
+ private:
+  std::size_t queue_room_mib_;
+  std::uint64_t told_ = 0;
+  Time next_{};
+};
+
+/// Removes what a gateway that was killed has left in conntrack, or this one that forgot a session.
+void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
+  const auto removed = ftpalg::remove_leftovers(ctnetlink, ruleset.carrier, ruleset.control_ports);
+  if (!removed) {
+    spdlog::warn("expectations of an earlier run may be left: {}", removed.error());
+  } else if (*removed > 0) {
+    spdlog::info("{} expectations that were left over are removed", *removed);
+  }
+}
+
 /// Serves the queue until a signal ends it. Returns the exit status.
 int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink,
-          const EndSignals& end_signals) {
+          const EndSignals& end_signals, LossWarning loss_warning) {
   const auto decide = [&](std::span<const std::uint8_t> packet) {
     const Outcome outcome = engine.on_packet(packet, now());
     for (const Decision& decision : outcome.decisions) log(decision, ctnetlink);
@@ -143,6 +181,7 @@ int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink,
     }
     if (now() >= next_tick) {
       for (const Decision& decision : engine.on_tick(now())) log(decision, ctnetlink);
+      loss_warning.look_at(queue.lost(), now());
       next_tick = now() + std::chrono::milliseconds{tick_milliseconds};
     }
   }
@@ -184,7 +223,7 @@ int run(const RunOptions& options) {
   if (!ctnetlink) return failed(ctnetlink.error());
   auto injector = RawInjector::open(ruleset->untracked_mark, ruleset->unqueued_mark);
   if (!injector) return failed(injector.error());
-  auto queue = PacketQueue::open(ruleset->queue);
+  auto queue = PacketQueue::open(ruleset->queue, options.queue_room_mib * mebibyte);
   if (!queue) return failed(queue.error());
 
   std::unique_ptr<AppliedRules> applied_rules;
@@ -194,10 +233,14 @@ int run(const RunOptions& options) {
     applied_rules = std::move(*applied);
   }
 
+  remove_leftovers(*ctnetlink, *ruleset);
+
   Engine engine(policy, {*ctnetlink, *ctnetlink, *injector, random_number});
   fmt::print(stderr, "ftpalg: ready on queue {}\n", ruleset->queue);
-  const int exit_status = serve(*queue, engine, *ctnetlink, end_signals);
+  const int exit_status =
+      serve(*queue, engine, *ctnetlink, end_signals, LossWarning{options.queue_room_mib});
   engine.withdraw_all();
+  remove_leftovers(*ctnetlink, *ruleset);
   return exit_status;
 }
 
@@ -212,6 +255,11 @@ void add_run_command(CLI::App& app, int& exit_status) {
                       "(default: the announced port where it is free, else the next)");
   command->add_flag("--apply-rules", options->apply_rules,
                     "put the firewall rules in place, and remove them at the end");
+  command
+      ->add_option("--queue-room", options->queue_room_mib,
+                   "MiB for packets that wait; beyond, packets pass unread")
+      ->check(CLI::Range(std::size_t{1}, queue_room_mib_max))
+      ->capture_default_str();
   command->add_option("--log-level", options->log_level, "how much to tell on standard error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
       ->capture_default_str();

@@ -17,7 +17,6 @@ namespace {
 /// conntrack asks for a timeout and takes the carrier's instead (kernel-facts 7): ours only says
 /// the same.
 constexpr std::uint32_t expectation_timeout_seconds = 300;
-constexpr const char* expect_function = "nat-follow-master";
 
 struct DestroyConntrack {
   void operator()(nf_conntrack* entry) const { nfct_destroy(entry); }
@@ -54,16 +53,6 @@ ConntrackObject object_with(const Tuple& tuple) {
   return entry;
 }
 
-/// The mask of an expectation: all of both addresses and the destination port, nothing of the
-/// source port.
-ConntrackObject exact_but_source_port(Family family) {
-  constexpr std::array<std::uint8_t, 16> ones{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                              0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-  const auto bytes = std::span{ones}.first(family == Family::ipv4 ? 4 : 16);
-  const Address all = *Address::from_bytes(bytes);
-  return object_with({{all, Port{0}}, {all, Port{0xffff}}});
-}
-
 Address read_address(const nf_conntrack* entry, nf_conntrack_attr ipv4, nf_conntrack_attr ipv6) {
   const bool is_ipv4 = nfct_get_attr_u8(entry, ATTR_L3PROTO) == AF_INET;
   const auto* bytes = static_cast<const std::uint8_t*>(nfct_get_attr(entry, is_ipv4 ? ipv4 : ipv6));
@@ -98,12 +87,38 @@ SequenceOffset read_offset(const nf_conntrack* entry, Direction direction) {
           static_cast<std::int32_t>(nfct_get_attr_u32(entry, attributes.after))};
 }
 
+Tuple read_original(const nf_conntrack* entry) {
+  return {{read_address(entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC),
+           read_port(entry, ATTR_ORIG_PORT_SRC)},
+          {read_address(entry, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST),
+           read_port(entry, ATTR_ORIG_PORT_DST)}};
+}
+
+/// Nothing when it is not TCP's, or is told of by halves.
+std::optional<ListedExpectation> read_listed(const nlmsghdr* message) {
+  const ExpectationObject object(nfexp_new());
+  if (nfexp_nlmsg_parse(message, object.get()) < 0) return std::nullopt;
+  const auto tuple = [&](nf_expect_attr attribute) -> std::optional<Tuple> {
+    if (nfexp_attr_is_set(object.get(), attribute) <= 0) return std::nullopt;
+    const auto* part = static_cast<const nf_conntrack*>(nfexp_get_attr(object.get(), attribute));
+    if (nfct_get_attr_u8(part, ATTR_L4PROTO) != IPPROTO_TCP) return std::nullopt;
+    return read_original(part);
+  };
+  const auto text = [&](nf_expect_attr attribute) -> std::string {
+    if (nfexp_attr_is_set(object.get(), attribute) <= 0) return {};
+    return static_cast<const char*>(nfexp_get_attr(object.get(), attribute));
+  };
+  const auto master = tuple(ATTR_EXP_MASTER);
+  const auto expected = tuple(ATTR_EXP_EXPECTED);
+  const auto mask = tuple(ATTR_EXP_MASK);
+  if (!master || !expected || !mask) return std::nullopt;
+  return ListedExpectation{*master, *expected, *mask, text(ATTR_EXP_HELPER_NAME),
+                           text(ATTR_EXP_FN)};
+}
+
 Master read_master(const nf_conntrack* entry) {
   Master master;
-  master.original = {{read_address(entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC),
-                      read_port(entry, ATTR_ORIG_PORT_SRC)},
-                     {read_address(entry, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST),
-                      read_port(entry, ATTR_ORIG_PORT_DST)}};
+  master.original = read_original(entry);
   master.reply = {{read_address(entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC),
                    read_port(entry, ATTR_REPL_PORT_SRC)},
                   {read_address(entry, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST),
@@ -115,12 +130,12 @@ Master read_master(const nf_conntrack* entry) {
 }
 
 nlmsghdr* begin_message(NetlinkSocket::RequestBuffer& buffer, std::uint8_t subsystem,
-                        std::uint8_t type, std::uint16_t flags, const Address& address) {
+                        std::uint8_t type, std::uint16_t flags, std::uint8_t protocol) {
   nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
   message->nlmsg_type = static_cast<std::uint16_t>(subsystem << 8 | type);
   message->nlmsg_flags = flags;
   auto* family = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  family->nfgen_family = protocol_family(address);
+  family->nfgen_family = protocol;
   family->version = NFNETLINK_V0;
   return message;
 }
@@ -136,7 +151,7 @@ void put_follow_master(nlmsghdr* message, const Expectation& expectation) {
   const bool is_ipv4 = expectation.source.family() == Family::ipv4;
   const Address& real = expectation.destination.address;  // the kernel takes it from the master
 
-  mnl_attr_put_strz(message, CTA_EXPECT_FN, expect_function);
+  mnl_attr_put_strz(message, CTA_EXPECT_FN, nat_follow_master.data());
   nlattr* nat = mnl_attr_nest_start(message, CTA_EXPECT_NAT);
   mnl_attr_put_u32(message, CTA_EXPECT_NAT_DIR,
                    htonl(expectation.direction == Direction::reply ? 1 : 0));
@@ -155,6 +170,14 @@ void put_follow_master(nlmsghdr* message, const Expectation& expectation) {
 }
 
 }  // namespace
+
+Tuple exact_but_source_port(Family family) {
+  constexpr std::array<std::uint8_t, 16> ones{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                              0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  const auto bytes = std::span{ones}.first(family == Family::ipv4 ? 4 : 16);
+  const Address all = *Address::from_bytes(bytes);
+  return {{all, Port{0}}, {all, Port{0xffff}}};
+}
 
 tl::expected<Ctnetlink, std::string> Ctnetlink::open() {
   auto socket = NetlinkSocket::open();
@@ -188,8 +211,8 @@ int Ctnetlink::transact(nlmsghdr* request, const std::function<void(const nlmsgh
 
 std::optional<Master> Ctnetlink::find(const Tuple& tuple) {
   NetlinkSocket::RequestBuffer buffer;
-  nlmsghdr* message =
-      begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0, tuple.source.address);
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0,
+                                    protocol_family(tuple.source.address));
   nfct_nlmsg_build(message, object_with(tuple).get());
 
   std::optional<Master> master;
@@ -211,7 +234,7 @@ OffsetResult Ctnetlink::set_offset(const Master& master, Direction direction,
 
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0,
-                                    master.original.source.address);
+                                    protocol_family(master.original.source.address));
   nfct_nlmsg_build(message, entry.get());
   if (transact(message) != 0) return OffsetResult::failed;
 
@@ -227,7 +250,7 @@ MarkResult Ctnetlink::set_mark(const Master& master, std::uint32_t bits) {
 
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0,
-                                    master.original.source.address);
+                                    protocol_family(master.original.source.address));
   nfct_nlmsg_build(message, entry.get());
   mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(bits));
   return transact(message) == 0 ? MarkResult::done : MarkResult::failed;
@@ -237,7 +260,7 @@ ExpectationResult Ctnetlink::add(const Expectation& expectation) {
   const ConntrackObject master = object_with(expectation.master);
   const ConntrackObject expected =
       object_with({{expectation.source, Port{0}}, expectation.destination});
-  const ConntrackObject mask = exact_but_source_port(expectation.source.family());
+  const ConntrackObject mask = object_with(exact_but_source_port(expectation.source.family()));
   const ExpectationObject object(nfexp_new());
   nfexp_set_attr(object.get(), ATTR_EXP_MASTER, master.get());
   nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
@@ -246,7 +269,7 @@ ExpectationResult Ctnetlink::add(const Expectation& expectation) {
 
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW,
-                                    NLM_F_CREATE, expectation.source);
+                                    NLM_F_CREATE, protocol_family(expectation.source));
   nfexp_nlmsg_build(message, object.get());
   if (expectation.follows_master) put_follow_master(message, expectation);
 
@@ -268,9 +291,21 @@ void Ctnetlink::remove(const Expectation& expectation) {
 
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0,
-                                    expectation.source);
+                                    protocol_family(expectation.source));
   nfexp_nlmsg_build(message, object.get());
   transact(message);
+}
+
+tl::expected<std::vector<ListedExpectation>, int> Ctnetlink::list() {
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message =
+      begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, NLM_F_DUMP, AF_UNSPEC);
+  std::vector<ListedExpectation> listed;
+  const int error = transact(message, [&](const nlmsghdr* answer) {
+    if (auto each = read_listed(answer)) listed.push_back(std::move(*each));
+  });
+  if (error != 0) return tl::unexpected(error);
+  return listed;
 }
 
 }  // namespace ftpalg

@@ -3,13 +3,31 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "conntrack/expectation.h"
 #include "conntrack/master.h"
 #include "conntrack/netlink/netlink_socket.h"
 
 namespace ftpalg {
+
+/// An expectation as the kernel lists it.
+struct ListedExpectation {
+  Tuple master;  ///< original tuple of the connection that it belongs to
+  Tuple expected;
+  Tuple mask;
+  std::string helper;    ///< of the master
+  std::string function;  ///< that sets up the connection, or empty
+};
+
+/// The mask of every expectation of ours: all of both addresses and the destination port, nothing
+/// of the source port.
+Tuple exact_but_source_port(Family family);
+
+/// What maps a connection as its master is mapped (kernel-facts 5).
+inline constexpr std::string_view nat_follow_master = "nat-follow-master";
 
 class Ctnetlink final : public Masters, public Expectations {
  public:
@@ -23,6 +41,9 @@ class Ctnetlink final : public Masters, public Expectations {
 
   ExpectationResult add(const Expectation& expectation) override;
   void remove(const Expectation& expectation) override;
+
+  /// Every TCP expectation in the kernel's table, whoever installed it; or the errno.
+  tl::expected<std::vector<ListedExpectation>, int> list();
 
   /// The errno of the last request that failed, or 0; for whoever tells a person why.
   int last_error() const { return last_error_; }

@@ -27,7 +27,8 @@ class NetlinkSocket {
 
   /// Sends `request`, stamped with a sequence number, and reads until the kernel has acknowledged
   /// it, or has answered it with messages, each of which is given to `on_message`. Returns 0 or the
-  /// kernel's errno; ETIMEDOUT after a second without any answer.
+  /// kernel's errno; ETIMEDOUT after a second without any answer; EINTR when a table changed while
+  /// it was listed, so that the list may have gaps.
   int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_message = {});
 
  private:

@@ -16,8 +16,9 @@ namespace {
 
 /// The largest packet with its netlink attributes around it.
 constexpr std::size_t message_bytes_max = 0xffff + 4096;
-/// The kernel's buffer for packets on their way to us.
-constexpr int receive_buffer_bytes = 8 * 1024 * 1024;
+/// So many that the room in bytes is always the first limit: the kernel numbers the packets that
+/// find no room in it, but not those beyond this number, of which nobody would hear.
+constexpr std::uint32_t packets_max = 1U << 30;
 /// Packets served before the caller gets its turn again.
 constexpr int packets_per_turn = 512;
 
@@ -29,11 +30,12 @@ PacketQueue::PacketQueue(NetlinkSocket socket, std::uint16_t number)
       received_(message_bytes_max),
       answer_(message_bytes_max) {}
 
-tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number) {
+tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number,
+                                                         std::size_t room_bytes) {
   auto socket = NetlinkSocket::open();
   if (!socket) return tl::unexpected(socket.error());
   PacketQueue queue(std::move(*socket), number);
-  switch (const int error = queue.configure()) {
+  switch (const int error = queue.configure(room_bytes)) {
     case 0:
       return queue;
     case EPERM:
@@ -53,7 +55,7 @@ tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number) {
   }
 }
 
-int PacketQueue::configure() {
+int PacketQueue::configure(std::size_t room_bytes) {
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* bind = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
   nfq_nlmsg_cfg_put_cmd(bind, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
@@ -66,9 +68,10 @@ int PacketQueue::configure() {
   mnl_attr_put_u32(parameters, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN));
   if (const int error = socket_.transact(parameters); error != 0) return error;
 
-  // Both may be refused; the defaults then serve, with less room for bursts.
-  setsockopt(descriptor(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer_bytes,
-             sizeof receive_buffer_bytes);
+  // Both may be refused; the defaults then serve, with less room for bursts. The kernel doubles
+  // what it is asked for (socket(7)).
+  const int half_of_room = static_cast<int>(room_bytes / 2);
+  setsockopt(descriptor(), SOL_SOCKET, SO_RCVBUFFORCE, &half_of_room, sizeof half_of_room);
   const int on = 1;
   mnl_socket_setsockopt(socket_.get(), NETLINK_NO_ENOBUFS, const_cast<int*>(&on), sizeof on);
   return 0;
@@ -81,10 +84,8 @@ int PacketQueue::serve(const Decide& decide) {
         recv(descriptor(), received_.data(), received_.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (bytes < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) return served;
-      if (errno == EINTR) continue;
-      if (errno != ENOBUFS) return -errno;
-      ++lost_;
-      continue;
+      if (errno == EINTR || errno == ENOBUFS) continue;
+      return -errno;
     }
     if (static_cast<std::size_t>(bytes) > received_.size()) continue;
     auto remaining = static_cast<int>(bytes);
@@ -104,6 +105,7 @@ int PacketQueue::serve_message(const nlmsghdr* message, const Decide& decide) {
   }
   const auto* header =
       static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]));
+  note_number(ntohl(header->packet_id));
   Verdict verdict;
   if (attributes[NFQA_PAYLOAD] != nullptr) {
     verdict =
@@ -112,6 +114,12 @@ int PacketQueue::serve_message(const nlmsghdr* message, const Decide& decide) {
   }
   give_verdict(ntohl(header->packet_id), verdict);
   return 1;
+}
+
+/// The kernel numbers packets from 1 on, in the order in which it gives them to us.
+void PacketQueue::note_number(std::uint32_t packet_id) {
+  lost_ += packet_id - last_packet_id_ - 1;
+  last_packet_id_ = packet_id;
 }
 
 bool PacketQueue::give_verdict(std::uint32_t packet_id, const Verdict& verdict) {

@@ -14,11 +14,13 @@ namespace ftpalg {
 
 class PacketQueue {
  public:
-  /// Packets that wait in the kernel at most. Past that they pass unseen (NFQA_CFG_F_FAIL_OPEN).
-  static constexpr std::uint32_t packets_max = 8192;
+  /// Room in the kernel for packets on their way to us: some 20000 small ones.
+  static constexpr std::size_t default_room_bytes = std::size_t{16} * 1024 * 1024;
 
-  /// Takes the queue, which no other program may have. An error names the cause and the mend.
-  static tl::expected<PacketQueue, std::string> open(std::uint16_t number);
+  /// Takes the queue, which no other program may have. When `room_bytes` are full, packets pass
+  /// unseen (NFQA_CFG_F_FAIL_OPEN). An error names the cause and the mend.
+  static tl::expected<PacketQueue, std::string> open(std::uint16_t number,
+                                                     std::size_t room_bytes = default_room_bytes);
 
   int descriptor() const { return socket_.descriptor(); }
 
@@ -29,17 +31,19 @@ class PacketQueue {
   /// how many, or an errno as a negative number: the queue is then of no more use.
   int serve(const Decide& decide);
 
-  /// Packets that the kernel could not give us; they have passed unseen.
+  /// Packets that have passed unseen, for want of room, until the last one that was served.
   std::uint64_t lost() const { return lost_; }
 
  private:
   PacketQueue(NetlinkSocket socket, std::uint16_t number);
-  int configure();
+  int configure(std::size_t room_bytes);
   bool give_verdict(std::uint32_t packet_id, const Verdict& verdict);
+  void note_number(std::uint32_t packet_id);
   int serve_message(const nlmsghdr* message, const Decide& decide);
 
   NetlinkSocket socket_;
   std::uint16_t number_;
+  std::uint32_t last_packet_id_ = 0;
   std::uint64_t lost_ = 0;
   std::vector<char> received_;
   std::vector<char> answer_;

@@ -19,8 +19,7 @@ class Gateway:
         self.process.wait_for_log(f"ready on queue {queue}")
 
     def expectations(self):
-        """The router's expectation table as conntrack(8) prints it, one string per expectation."""
-        return self.router.run("conntrack", "-L", "expect").splitlines()
+        return expectations(self.router)
 
     def packets_queued(self):
         """How many packets the kernel has put into the queue since the gateway took it."""
@@ -52,6 +51,13 @@ class Gateway:
 def start_all(lab, scene, *options):
     """A gateway on each of the scene's routers."""
     return [Gateway(lab, router, *options) for router in scene.routers]
+
+
+def expectations(router):
+    """A router's expectation table as conntrack(8) prints it, one string per expectation."""
+    # Unlike connections, conntrack(8) lists expectations of one family only, and by default of IPv4.
+    return [line for family in ("ipv4", "ipv6")
+            for line in router.run("conntrack", "-L", "expect", "-f", family).splitlines()]
 
 
 def ftpalg(router, *arguments):

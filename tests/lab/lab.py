@@ -56,6 +56,6 @@ class Lab(contextlib.ExitStack):
         for process in self.processes:
             print(f"--- log of {process.name}, its end ---\n{process.log_tail()}", file=sys.stderr)
         for router in self.routers:
-            for table in ("conntrack", "expect"):
-                listing = router.try_run("conntrack", "-L", table)
+            for table in ("conntrack", "expect -f ipv4", "expect -f ipv6"):
+                listing = router.try_run("conntrack", "-L", *table.split())
                 print(f"--- conntrack -L {table} on {router.label} ---\n{listing.stdout}", file=sys.stderr)

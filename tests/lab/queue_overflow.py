@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon stands still until its queue is full, and what comes then goes by unseen: queue_overflow.py FAMILY
 
-The queue fails open. Sessions live on, and announcements work again once the daemon goes on.
+The queue fails open. Sessions live on, announcements work again once the daemon goes on, and its log says how many
+packets it has not seen.
 """
 
 import contextlib
 import ipaddress
+import re
 import signal
 import socket
 import struct
@@ -14,12 +16,12 @@ import sys
 import gateway
 import runner
 from address import plans
-from failure import wait_until
+from failure import expect_equal, wait_until
 from lab import Lab
 from talk import Talk
 from topology import both
 
-QUEUE_PACKETS_MAX = 8192
+QUEUE_ROOM_MIB = 1
 RECOVERY_SECONDS_MAX = 30
 
 
@@ -28,7 +30,7 @@ def queue_overflow(family):
     code = "227" if family == "ipv4" else "228"
     with Lab() as lab, contextlib.ExitStack() as talks:
         scene = both(lab, plans(family)[0])
-        [router] = gateway.start_all(lab, scene)
+        [router] = gateway.start_all(lab, scene, "--queue-room", QUEUE_ROOM_MIB)
 
         def log_in():
             talk = talks.enter_context(Talk(scene))
@@ -40,12 +42,14 @@ def queue_overflow(family):
             talk.active_transfer(verb)
             talk.passive_transfer(code)
         router.process.signal(signal.SIGSTOP)
-        _fill_queue(scene)
+        waited_before, numbered_before = router.packets_waiting(), router.packets_queued()
+        _fill_queue(scene, router)
         for talk in sessions:
             talk.exchange("NOOP", "200 Nobody listens.")
             talk.exchange("SYST", "215 UNIX Type: L8")
+        unseen = (router.packets_queued() - numbered_before) - (router.packets_waiting() - waited_before)
         router.process.signal(signal.SIGCONT)
-        wait_until(lambda: _waiting(scene.routers[0]) == 0, "the queue is empty")
+        wait_until(lambda: router.packets_waiting() == 0, "the queue is empty")
         # The gateway missed commands: it drops the next one until the sender's timer has repeated it so often
         # that what came before must have arrived. That takes some seconds, so all sessions wait at once.
         for talk in sessions:
@@ -58,20 +62,27 @@ def queue_overflow(family):
                 talk.active_transfer(verb)
                 talk.passive_transfer(code)
             talk.exchange("QUIT", "221 Goodbye.")
+        router.process.wait_for_log("packets passed unread")
+        [told] = re.findall(r"(\d+) packets passed unread.*--queue-room 2", router.process.log())
+        expect_equal("packets that the log says have passed unread", unseen, int(told))
         router.wait_for_no_expectation()
         router.stop()
 
 
-def _fill_queue(scene):
-    """Sends SYNs until the queue takes no more: then they come out of the router."""
-    [router] = scene.routers
+def _fill_queue(scene, router):
+    """Sends SYNs until the queue takes no more: the kernel numbers them still, but they do not wait."""
     family = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}[scene.plan.family]
+
+    def is_full():
+        for _ in range(500):
+            raw.send(syn)
+        return router.packets_queued() - numbered > router.packets_waiting() - waiting
+
+    numbered, waiting = router.packets_queued(), router.packets_waiting()
     with scene.client.entered(), socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         raw.connect((scene.dial, 0))
         syn = _syn(raw.getsockname()[0], scene.dial)
-        for _ in range(QUEUE_PACKETS_MAX + 100):
-            raw.send(syn)
-    wait_until(lambda: _waiting(router) >= QUEUE_PACKETS_MAX, "the queue is full")
+        wait_until(is_full, "the queue is full", limit=20)
 
 
 def _syn(source, destination):
@@ -83,13 +94,6 @@ def _syn(source, destination):
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)
     return header(~total & 0xffff)
-
-
-def _waiting(router):
-    """How many packets wait in the queue: the third number that the kernel tells of it."""
-    with router.entered(), open("/proc/thread-self/net/netfilter/nfnetlink_queue", encoding="ascii") as file:
-        [line] = file.read().splitlines()
-    return int(line.split()[2])
 
 
 if __name__ == "__main__":
