@@ -11,6 +11,7 @@
 #include "alg/policy.h"
 #include "alg/session.h"
 #include "alg/stream.h"
+#include "alg/tls_records.h"
 #include "conntrack/expectation.h"
 #include "conntrack/network.h"
 
@@ -39,6 +40,8 @@ struct Connection {
   std::array<bool, 2> is_editable{};
   /// Some of the client's commands may be refused, so that they are read whatever the session is.
   bool refuses = false;
+  /// By direction, of an encrypted connection: where its records are, if they are followed.
+  std::array<std::optional<TlsRecords>, 2> records{};
   /// Sequence numbers are shifted by the engine and not by the kernel.
   bool shifts_itself = false;
   std::array<bool, 2> fin_seen{};

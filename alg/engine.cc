@@ -7,6 +7,7 @@
 #include "alg/departure.h"
 #include "alg/refusal.h"
 #include "alg/sack_option.h"
+#include "alg/tls_records.h"
 
 namespace ftpalg {
 namespace {
@@ -22,19 +23,6 @@ constexpr unsigned copies_that_suggest_acknowledgement = 4;
 /// in vain.
 constexpr unsigned owed_repeats_max = 7;
 constexpr Time owed_repeat_time = std::chrono::seconds{1};
-
-/// A TLS record begins with its content type, 20 to 23, and the major version 3 (RFC 8446,
-/// section 5.1).
-bool looks_like_tls(wire::Bytes bytes, bool only_handshake) {
-  constexpr std::uint8_t change_cipher_spec = 20;
-  constexpr std::uint8_t handshake = 22;
-  constexpr std::uint8_t application_data = 23;
-  constexpr std::uint8_t major_version = 3;
-  const bool is_content_type = only_handshake
-                                   ? bytes[0] == handshake
-                                   : bytes[0] >= change_cipher_spec && bytes[0] <= application_data;
-  return is_content_type && (bytes.size() < 2 || bytes[1] == major_version);
-}
 
 bool has_shape_of_announcement(Direction direction, std::string_view line) {
   if (direction == Direction::original) {
@@ -319,7 +307,7 @@ Engine::Extent Engine::on_missing_bytes(Passage& passage) {
   const Segment& segment = passage.segment;
   const Seq begin = segment.payload_seq();
   const Seq end = segment.payload_end();
-  if (!is_read(passage)) {
+  if (!needs_order(passage)) {
     stream.skip_to(end);
     return {begin, end};
   }
@@ -345,12 +333,16 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
   Session& session = passage.connection.session;
   stream.note_progress();
   const bool has_room = kept_bytes_ < policy_.kept_bytes_max || stream.owes_bytes();
-  const bool is_kept =
-      (is_read(passage) || stream.owes_bytes()) && has_room && stream.keep(stream.next(), fresh);
+  const bool is_kept = (needs_order(passage) || stream.owes_bytes()) && has_room &&
+                       stream.keep(stream.next(), fresh);
   if (is_kept && stream.has_early()) fresh = join_early(stream, fresh);
   const Seq end = stream.next() + static_cast<std::int64_t>(fresh.size());
 
-  while (is_read(passage) && !fresh.empty()) {
+  while (!fresh.empty()) {
+    if (!is_read(passage)) {
+      if (!pass_records(passage, fresh)) break;
+      continue;
+    }
     if (begins_tls(passage, fresh)) {
       note_meaning(passage, {}, session.turn_opaque());
       break;
@@ -393,11 +385,41 @@ wire::Bytes Engine::join_early(Stream& stream, wire::Bytes fresh) {
   return joined_;
 }
 
+/// Follows the records of an encrypted connection. False when they are not, or no more, followed;
+/// else `fresh` goes on behind them, where lines are read again.
+bool Engine::pass_records(Passage& passage, wire::Bytes& fresh) {
+  Connection& connection = passage.connection;
+  Stream& stream = passage.stream;
+  auto& records = connection.records[index(passage.direction)];
+  if (!records) return false;
+  const auto passed = records->pass(fresh);
+  if (!passed) {
+    connection.records = {};
+    return false;
+  }
+  fresh = fresh.subspan(*passed);
+  stream.skip_to(stream.next() + static_cast<std::int64_t>(*passed));
+  if (fresh.empty()) return true;
+  records.reset();
+  stream.begin_line();
+  if (connection.session.is_opaque()) {
+    connection.session.resume();
+    decide(passage, Action::forward, Reason::plain_again, {});
+  }
+  return true;
+}
+
 /// Lines of a session that is left alone are read where some are to be refused.
 bool Engine::is_read(const Passage& passage) {
   const Session& session = passage.connection.session;
+  if (passage.connection.records[index(passage.direction)]) return false;
   return session.is_parsed() || (passage.connection.refuses && !session.is_opaque() &&
                                  passage.direction == Direction::original);
+}
+
+/// Its bytes mean something only one after the other.
+bool Engine::needs_order(const Passage& passage) {
+  return is_read(passage) || passage.connection.records[index(passage.direction)].has_value();
 }
 
 bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {
@@ -406,12 +428,12 @@ bool Engine::begins_tls(const Passage& passage, wire::Bytes fresh) {
   // What is to be refused does not get by because the client says so: there it is the server who
   // shows that the connection is encrypted.
   if (passage.connection.refuses) {
-    return passage.direction == Direction::reply && looks_like_tls(fresh, true);
+    return passage.direction == Direction::reply && begins_tls_handshake(fresh);
   }
   // A session that was under way may have been encrypted long ago.
   const bool any_record = !stream.line_start_is_certain();
   return (any_record || passage.direction == Direction::original) &&
-         looks_like_tls(fresh, !any_record);
+         (any_record ? begins_tls_record(fresh) : begins_tls_handshake(fresh));
 }
 
 /// Whether `line` may need an edit while the kernel still needs its one correction for an earlier
@@ -508,6 +530,9 @@ void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning
       announced_.end(passage.connection);
       return;
     case Meaning::Kind::ends_parsing:
+      if (policy_.resume_after_ccc && meaning.reason == Reason::opaque) {
+        passage.connection.records.fill(TlsRecords{});
+      }
       decide(passage, Action::forward, meaning.reason, line);
       return;
   }
@@ -670,6 +695,7 @@ void Engine::finish_if_done(Connection& connection) {
       !connection.session.is_parsed() && (!connection.refuses || connection.session.is_opaque());
   if (!is_over || !connection.lives() || connection.mark_failed || policy_.done_mark == 0) return;
   if (connection.shifts_itself && connection.was_edited()) return;
+  if (connection.records[0] || connection.records[1]) return;
   for (const Stream& stream : connection.streams) {
     if (stream.owes_bytes() || stream.holds_bytes() || !stream.edits().empty()) return;
   }

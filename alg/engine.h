@@ -121,7 +121,9 @@ class Engine {
   Seq with_owed(Passage& passage, Seq begin);
   Seq read_fresh(Passage& passage, wire::Bytes fresh);
   wire::Bytes join_early(Stream& stream, wire::Bytes fresh);
+  bool pass_records(Passage& passage, wire::Bytes& fresh);
   static bool is_read(const Passage& passage);
+  static bool needs_order(const Passage& passage);
   static bool begins_tls(const Passage& passage, wire::Bytes fresh);
   bool must_wait(Passage& passage, const Line& line);
   bool may_be_edited(const Passage& passage) const;

@@ -81,6 +81,9 @@ struct Policy {
   bool active_needs_quiet = true;
   bool active_allowed = true;
   TlsMode tls_mode = TlsMode::allow;
+  /// Encrypted connections are followed, to be read again when they are plain again (CCC). They
+  /// stay queued.
+  bool resume_after_ccc = false;
   std::vector<RefusedCommands> refused_commands;
 
   // What may be announced.

@@ -15,6 +15,8 @@ std::string_view text(Reason reason) {
       return "this connection does not look like FTP, so it is left alone for good";
     case Reason::opaque:
       return "the connection is encrypted from here on, so it is left alone";
+    case Reason::plain_again:
+      return "the connection is plain again, so its lines are read";
     case Reason::too_much_unanswered:
       return "too many commands are unanswered, so the connection is left alone for good";
     case Reason::reply_too_long:

@@ -18,6 +18,7 @@ enum class Reason : std::uint8_t {
   // The talk does not allow it.
   not_ftp,
   opaque,
+  plain_again,
   too_much_unanswered,
   reply_too_long,
   not_logged_in,

@@ -178,6 +178,10 @@ Meaning Session::turn_opaque() {
   return {Meaning::Kind::ends_parsing, Reason::opaque};
 }
 
+void Session::resume() {
+  *this = adopted();
+}
+
 Meaning Session::on_command(std::string_view line, bool fit, const Policy& policy) {
   if (!is_parsed() || phase_ == Phase::auth_sent) return {};
 

@@ -50,6 +50,9 @@ class Session {
   /// The client began to speak TLS.
   Meaning turn_opaque();
 
+  /// The connection is plain again. Whoever gave up encryption had logged in under it.
+  void resume();
+
   bool is_parsed() const { return phase_ != Phase::opaque && phase_ != Phase::left_alone; }
   bool is_opaque() const { return phase_ == Phase::opaque; }
 

@@ -79,6 +79,14 @@ void Stream::skip_to(Seq next) {
   early_.clear();
 }
 
+void Stream::begin_line() {
+  line_begin_ = next_;
+  start_certain_ = true;
+  too_long_ = false;
+  line_done_ = false;
+  partial_.clear();
+}
+
 void Stream::resume_at(Seq next) {
   next_ = forwarded_ = line_begin_ = next;
   owed_end_ = acknowledged_;

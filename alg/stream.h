@@ -81,6 +81,8 @@ class Stream {
 
   /// Passes over bytes that are not parsed.
   void skip_to(Seq next);
+  /// Lines begin at next(), for certain.
+  void begin_line();
   /// Goes on at `next` after bytes that were never seen. Held bytes are forgotten: the receiver has
   /// got past them.
   void resume_at(Seq next);
