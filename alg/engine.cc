@@ -398,7 +398,7 @@ bool Engine::pass_records(Passage& passage, wire::Bytes& fresh) {
     return false;
   }
   fresh = fresh.subspan(*passed);
-  stream.skip_to(stream.next() + static_cast<std::int64_t>(*passed));
+  stream.pass_over(*passed);
   if (fresh.empty()) return true;
   records.reset();
   stream.begin_line();

@@ -79,8 +79,12 @@ class Stream {
   /// The line must have been fit.
   void rewind(const Mark& mark);
 
-  /// Passes over bytes that are not parsed.
+  /// Passes over bytes that are not parsed, and not kept either.
   void skip_to(Seq next);
+  /// Passes over bytes that are not parsed.
+  void pass_over(std::size_t bytes) {
+    next_ = forwarded_ = next_ + static_cast<std::int64_t>(bytes);
+  }
   /// Lines begin at next(), for certain.
   void begin_line();
   /// Goes on at `next` after bytes that were never seen. Held bytes are forgotten: the receiver has
