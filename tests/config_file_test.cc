@@ -95,10 +95,12 @@ TEST_CASE("every key has its effect and no other") {
                [](Config& config) { config.policy.sessions_max = 5000; }},
            Row{"[limits]\nsessions_per_client = 3",
                [](Config& config) { config.policy.sessions_per_client_max = 3; }},
-           Row{"[limits]\nexpectations = 600",
-               [](Config& config) { config.policy.expectations_max = 600; }},
+           Row{"[limits]\nexpectations = 1600",
+               [](Config& config) { config.policy.expectations_max = 1600; }},
            Row{"[limits]\nexpectations_per_client = 2",
                [](Config& config) { config.policy.expectations_per_client_max = 2; }},
+           Row{"[limits]\nkept_memory = \"8MiB\"",
+               [](Config& config) { config.policy.kept_bytes_max = 8 * 1024 * 1024; }},
            Row{"[limits]\nclient_prefix_ipv4 = 24",
                [](Config& config) { config.policy.client_bits_ipv4 = 24; }},
            Row{"[limits]\nclient_prefix_ipv6 = 56",
@@ -303,6 +305,8 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
                "2:13: control.hold_time: \"1h\" is out of range; write \"1s\" to \"1min\""},
            Row{"[data]\nexpectation_life = \"0s\"",
                "2:20: data.expectation_life: \"0s\" is out of range; write \"1s\" to \"1h\""},
+           Row{"[limits]\nkept_memory = \"1KiB\"",
+               "2:15: limits.kept_memory: \"1KiB\" is out of range; write \"1MiB\" to \"16GiB\""},
            // Not in the form that it must have.
            Row{"[data]\nexpectation_life = \"60\"",
                "2:20: data.expectation_life: \"60\" is no duration; write a whole number and s, "
@@ -313,6 +317,12 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
            Row{"[data]\nexpectation_life = \"1.5min\"",
                "2:20: data.expectation_life: \"1.5min\" is no duration; write a whole number and "
                "s, min or h, such as \"60s\""},
+           Row{"[limits]\nkept_memory = 67108864",
+               "2:15: limits.kept_memory: 67108864 is no size; write a whole number and KiB, MiB or "
+               "GiB, such as \"64MiB\""},
+           Row{"[limits]\nkept_memory = \"64MB\"",
+               "2:15: limits.kept_memory: \"64MB\" is no size; write a whole number and KiB, MiB or "
+               "GiB, such as \"64MiB\""},
            Row{"[data]\ndenied_ports = [\"6063-6000\"]",
                "2:17: data.denied_ports: \"6063-6000\" is neither a port nor a range of ports; "
                "write 8080 or \"6000-6063\", all from 1 to 65535, the lower end first"},
@@ -519,9 +529,10 @@ TEST_CASE("all errors of a file are told at once, in its order") {
 }
 
 TEST_CASE("a file that cannot be read is named, with the cause") {
-  CHECK(read_config("/nonexistent/ftpalg.toml").error() ==
-        ConfigErrors{"cannot read '/nonexistent/ftpalg.toml': there is no such file; name a file "
-                     "that can be read with --config, or none"});
+  CHECK(
+      read_config("/nonexistent/ftpalg.toml").error() ==
+      ConfigErrors{"cannot read '/nonexistent/ftpalg.toml': No such file or directory; name a file "
+                   "that can be read with --config, or none"});
   CHECK(read_config("/").error() ==
         ConfigErrors{"cannot read '/': Is a directory; name a file that can be read with --config, "
                      "or none"});
@@ -563,6 +574,18 @@ TEST_CASE("durations are a whole number and a unit") {
   CHECK(duration_text(seconds{60}) == "1min");
   CHECK(duration_text(seconds{90}) == "90s");
   CHECK(duration_text(hours{24}) == "24h");
+}
+
+TEST_CASE("sizes are a whole number and a unit") {
+  CHECK(parse_size("512KiB") == std::size_t{512} * 1024);
+  CHECK(parse_size("64 MiB") == std::size_t{64} * 1024 * 1024);
+  CHECK(parse_size("16GiB") == std::size_t{16} * 1024 * 1024 * 1024);
+  for (const char* text : {"", "64", "MiB", "64MB", "64mib", "1.5GiB", "-1GiB"}) {
+    CAPTURE(text);
+    CHECK(parse_size(text) == std::nullopt);
+  }
+  CHECK(size_text(std::size_t{64} * 1024 * 1024) == "64MiB");
+  CHECK(size_text(std::size_t{1025} * 1024) == "1025KiB");
 }
 
 TEST_CASE("ranges of ports have both ends, the lower one first") {

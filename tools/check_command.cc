@@ -12,6 +12,7 @@
 #include "rules/machine.h"
 #include "rules/preflight.h"
 #include "tools/commands.h"
+#include "tools/failure.h"
 #include "tools/gateway_options.h"
 
 namespace ftpalg::tools {
@@ -83,15 +84,13 @@ void print_json(const std::vector<rules::Finding>& findings) {
 }
 
 int check(const CheckOptions& options) {
-  const auto ruleset = options.gateway.ruleset();
-  if (!ruleset) {
-    fmt::print(stderr, "ftpalg: {}\n", ruleset.error());
-    return EXIT_FAILURE;
-  }
-  rules::Machine machine = rules::look_at_this_machine(*ruleset, options.gateway.rules_format());
-  machine.trials = probe_kernel(ruleset->carrier).map(trials_of);
+  const auto config = options.gateway.config();
+  if (!config) return failed(config.error());
+  const rules::Ruleset& ruleset = config->ruleset;
+  rules::Machine machine = rules::look_at_this_machine(ruleset, options.gateway.rules_format());
+  machine.trials = probe_kernel(ruleset.carrier).map(trials_of);
 
-  const auto findings = rules::preflight(*ruleset, machine);
+  const auto findings = rules::preflight(ruleset, machine);
   options.json ? print_json(findings) : print_lines(findings);
   return rules::would_work(findings) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -30,6 +31,8 @@ using std::chrono::seconds;
 constexpr std::size_t file_bytes_max = 1 << 20;
 constexpr std::uint32_t sessions_max = 10'000'000;
 constexpr std::uint32_t expectations_max = 1'000'000;
+constexpr std::size_t kept_memory_min = std::size_t{1} << 20;
+constexpr std::size_t kept_memory_max = std::size_t{16} << 30;
 constexpr unsigned ipv4_bits = 32;
 constexpr unsigned ipv6_bits = 128;
 
@@ -284,6 +287,10 @@ constexpr std::array limits_keys{
     Key<Config>{"expectations_per_client",
                 [](const ConfigValue& value, Config& config) {
                   config.policy.expectations_per_client_max = value.integer(1, expectations_max);
+                }},
+    Key<Config>{"kept_memory",
+                [](const ConfigValue& value, Config& config) {
+                  config.policy.kept_bytes_max = value.size(kept_memory_min, kept_memory_max);
                 }},
     Key<Config>{"client_prefix_ipv4",
                 [](const ConfigValue& value, Config& config) {
@@ -587,13 +594,9 @@ ConfigErrors cannot_read(const std::string& path, std::string_view why) {
                       path, why)};
 }
 
-/// The content of a file; nothing when there is none.
-tl::expected<std::optional<std::string>, ConfigErrors> content_of(const std::string& path) {
+tl::expected<std::string, ConfigErrors> content_of(const std::string& path) {
   const std::unique_ptr<std::FILE, CloseFile> file{std::fopen(path.c_str(), "rbe")};
-  if (file == nullptr) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    return tl::unexpected(cannot_read(path, std::strerror(errno)));
-  }
+  if (file == nullptr) return tl::unexpected(cannot_read(path, std::strerror(errno)));
   std::string content(file_bytes_max + 1, '\0');
   content.resize(std::fread(content.data(), 1, content.size(), file.get()));
   if (std::ferror(file.get()) != 0) return tl::unexpected(cannot_read(path, std::strerror(errno)));
@@ -641,13 +644,18 @@ tl::expected<Config, ConfigErrors> parse_config(std::string_view text, std::stri
   }
 }
 
+std::string config_file_or_default(const std::string& path) {
+  std::error_code ignored;
+  const bool is_default = path.empty() && std::filesystem::exists(default_config_file, ignored);
+  return is_default ? std::string{default_config_file} : path;
+}
+
 tl::expected<Config, ConfigErrors> read_config(const std::string& path) {
-  const std::string named = path.empty() ? std::string{default_config_file} : path;
-  const auto content = content_of(named);
+  const std::string file = config_file_or_default(path);
+  if (file.empty()) return Config{};
+  const auto content = content_of(file);
   if (!content) return tl::unexpected(content.error());
-  if (*content) return parse_config(**content, named);
-  if (path.empty()) return Config{};
-  return tl::unexpected(cannot_read(named, "there is no such file"));
+  return parse_config(*content, file);
 }
 
 }  // namespace ftpalg::tools

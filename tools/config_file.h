@@ -31,8 +31,10 @@ using ConfigErrors = std::vector<std::string>;
 /// What the file `file` with the content `text` says. What it does not say has its default.
 tl::expected<Config, ConfigErrors> parse_config(std::string_view text, std::string_view file);
 
-/// Reads the file at `path`. An empty path is the default file or, where there is none, the
-/// defaults.
+/// Where there is a default file, and `path` is empty, that one; else `path`.
+std::string config_file_or_default(const std::string& path);
+
+/// Reads the file config_file_or_default(`path`). None, when that is empty: the defaults.
 tl::expected<Config, ConfigErrors> read_config(const std::string& path);
 
 /// Settings that do not go together.

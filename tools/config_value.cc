@@ -128,6 +128,19 @@ Time ConfigValue::duration(Time min, Time max) const {
   return *value;
 }
 
+std::size_t ConfigValue::size(std::size_t min, std::size_t max) const {
+  const auto* const text = node_->as_string();
+  const auto value = text != nullptr ? parse_size(**text) : std::nullopt;
+  if (!value) {
+    wrong("is no size; write a whole number and KiB, MiB or GiB, such as \"64MiB\"");
+    return {};
+  }
+  if (*value < min || *value > max) {
+    wrong(fmt::format("is out of range; write \"{}\" to \"{}\"", size_text(min), size_text(max)));
+  }
+  return *value;
+}
+
 Port ConfigValue::port() const {
   if (const auto* value = node_->as_integer();
       value != nullptr && **value >= 1 && **value <= port_max) {

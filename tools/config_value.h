@@ -54,6 +54,8 @@ class ConfigValue {
   std::string text() const;
   /// A duration of whole seconds.
   Time duration(Time min, Time max) const;
+  /// A size in bytes, of whole KiB.
+  std::size_t size(std::size_t min, std::size_t max) const;
   Port port() const;
   /// 8080, or "6000-6063".
   PortRange port_or_range() const;

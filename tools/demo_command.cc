@@ -342,8 +342,9 @@ tl::expected<void, std::string> demonstrate(Interruption& interruption) {
   }
 
   say("\n4. On the router now runs: ftpalg run --apply-rules\n");
-  auto gateway = Process::start("the gateway", scene->router, Rights::own,
-                                {"/proc/self/exe", "run", "--apply-rules"});
+  auto gateway =
+      Process::start("the gateway", scene->router, Rights::own,
+                     {"/proc/self/exe", "run", "--apply-rules", "--config", "/dev/null"});
   if (!gateway) return tl::unexpected(gateway.error());
   if (auto ready = gateway->wait_for_output("ready on queue", start_limit, interruption); !ready) {
     return ready;

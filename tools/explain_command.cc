@@ -12,23 +12,22 @@
 #include <string>
 
 #include "tools/commands.h"
+#include "tools/config_file.h"
+#include "tools/config_option.h"
 #include "tools/decision_text.h"
 #include "tools/explain.h"
 #include "tools/explain_line.h"
 #include "tools/explain_options.h"
+#include "tools/failure.h"
 
 namespace ftpalg::tools {
 namespace {
 
 struct ExplainCommandOptions {
   ExplainOptions conversation;
+  std::string config_file;
   bool json = false;
 };
-
-int failed(std::string_view reason) {
-  fmt::print(stderr, "ftpalg: {}\n", reason);
-  return EXIT_FAILURE;
-}
 
 /// Who talks to whom, as a comment.
 std::string heading(const Master& master) {
@@ -72,6 +71,8 @@ void print_json(std::uint64_t line, const Explained& explained) {
 int explain(const ExplainCommandOptions& options) {
   const auto master = options.conversation.master();
   if (!master) return failed(master.error());
+  const auto config = read_config(options.config_file);
+  if (!config) return failed(config.error());
 
   if (isatty(STDIN_FILENO) != 0) {
     fmt::print(stderr,
@@ -80,7 +81,7 @@ int explain(const ExplainCommandOptions& options) {
   }
   if (!options.json) fmt::print("{}\n", heading(*master));
 
-  Explanation explanation(*master, Policy{});
+  Explanation explanation(*master, config->policy);
   bool was_opaque = false;
   std::uint64_t number = 0;
   for (std::string line; std::getline(std::cin, line);) {
@@ -109,6 +110,7 @@ void add_explain_command(CLI::App& app, int& exit_status) {
                          "lines 'C: text' and 'S: text'");
   const auto options = std::make_shared<ExplainCommandOptions>();
   add_explain_options(*command, options->conversation);
+  add_config_option(*command, options->config_file);
   command->add_flag("--json", options->json, "one JSON object per line");
   command->footer(
       "The text of a line is what is on the wire without CR LF; it may hold C escapes, and \\ at "

@@ -19,6 +19,12 @@ constexpr std::array duration_units{
 /// Some hundred years: what is longer would overflow Time.
 constexpr std::int64_t duration_hours_max = 1'000'000;
 
+constexpr std::array size_units{
+    std::pair{std::string_view{"GiB"}, std::size_t{1} << 30},
+    std::pair{std::string_view{"MiB"}, std::size_t{1} << 20},
+    std::pair{std::string_view{"KiB"}, std::size_t{1} << 10},
+};
+
 /// All of `digits` as a number, or nothing.
 template <class Number>
 std::optional<Number> parse_number(std::string_view digits) {
@@ -27,6 +33,28 @@ std::optional<Number> parse_number(std::string_view digits) {
   const auto [after, error] = std::from_chars(digits.data(), end, number);
   if (error != std::errc{} || after != end) return std::nullopt;
   return number;
+}
+
+/// The unit of each pair is its second member.
+template <class Unit, std::size_t count>
+std::optional<Unit> parse_quantity(
+    std::string_view text, const std::array<std::pair<std::string_view, Unit>, count>& units) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_number<std::uint32_t>(text.substr(0, digits));
+  std::string_view name = text.substr(digits);
+  if (name.starts_with(' ')) name.remove_prefix(1);
+  const auto unit =
+      std::ranges::find_if(units, [&](const auto& each) { return each.first == name; });
+  if (!number || unit == units.end()) return std::nullopt;
+  return *number * unit->second;
+}
+
+template <class Unit, std::size_t count>
+std::string quantity_text(Unit quantity,
+                          const std::array<std::pair<std::string_view, Unit>, count>& units) {
+  const auto unit = std::ranges::find_if(
+      units, [&](const auto& each) { return quantity % each.second == Unit{}; });
+  return std::to_string(quantity / unit->second).append(unit->first);
 }
 
 }  // namespace
@@ -50,23 +78,21 @@ std::optional<ExternalAddress> parse_external_address(std::string_view text) {
 }
 
 std::optional<Time> parse_duration(std::string_view text) {
-  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  const auto count = parse_number<std::uint32_t>(text.substr(0, digits));
-  std::string_view unit = text.substr(digits);
-  if (unit.starts_with(' ')) unit.remove_prefix(1);
-  const auto known =
-      std::ranges::find(duration_units, unit, &decltype(duration_units)::value_type::first);
-  if (!count || known == duration_units.end()) return std::nullopt;
-  const std::chrono::seconds duration = *count * known->second;
-  if (duration > std::chrono::hours{duration_hours_max}) return std::nullopt;
-  return duration;
+  const auto duration = parse_quantity(text, duration_units);
+  if (!duration || *duration > std::chrono::hours{duration_hours_max}) return std::nullopt;
+  return *duration;
 }
 
 std::string duration_text(Time duration) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
-  const auto fits = [&](const auto& unit) { return seconds % unit.second == Time::zero(); };
-  const auto unit = std::ranges::find_if(duration_units, fits);
-  return std::to_string(seconds / unit->second).append(unit->first);
+  return quantity_text(std::chrono::duration_cast<std::chrono::seconds>(duration), duration_units);
+}
+
+std::optional<std::size_t> parse_size(std::string_view text) {
+  return parse_quantity(text, size_units);
+}
+
+std::string size_text(std::size_t bytes) {
+  return quantity_text(bytes, size_units);
 }
 
 }  // namespace ftpalg::tools

@@ -3,6 +3,7 @@
 // alike.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,12 @@ std::optional<ExternalAddress> parse_external_address(std::string_view text);
 
 /// "60s", "10 min", "24h": a whole number and its unit, which is s, min or h.
 std::optional<Time> parse_duration(std::string_view text);
+
+/// "512KiB", "64 MiB", "1GiB": a whole number of bytes and its unit.
+std::optional<std::size_t> parse_size(std::string_view text);
+
+/// A whole number of KiB as parse_size() reads it, in the largest unit that fits.
+std::string size_text(std::size_t bytes);
 
 /// A whole number of seconds as parse_duration() reads it, in the largest unit that fits.
 std::string duration_text(Time duration);

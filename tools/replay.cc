@@ -11,8 +11,7 @@
 namespace ftpalg::tools {
 namespace {
 
-Policy replay_policy() {
-  Policy policy;
+Policy with_own_offsets(Policy policy) {
   policy.offset_owner = OffsetOwner::engine;
   return policy;
 }
@@ -105,10 +104,10 @@ bool are_same(const Segment& a, const Segment& b) {
 
 }  // namespace
 
-Replay::Replay(std::vector<Nat> nats, std::vector<Port> control_ports)
+Replay::Replay(std::vector<Nat> nats, std::vector<Port> control_ports, Policy policy)
     : nats_(std::move(nats)),
       control_ports_(std::move(control_ports)),
-      engine_(replay_policy(), {masters_, expectations_, sent_}) {}
+      engine_(with_own_offsets(std::move(policy)), {masters_, expectations_, sent_}) {}
 
 Replay::Passed Replay::on_packet(wire::Bytes captured, Time now) {
   left_.clear();

@@ -30,8 +30,9 @@ namespace ftpalg::tools {
 
 class Replay {
  public:
-  /// The first of `nats` that fits a control connection is its NAT; without any it has none.
-  Replay(std::vector<Nat> nats, std::vector<Port> control_ports);
+  /// The first of `nats` that fits a control connection is its NAT; without any it has none. Of the
+  /// policy all counts but who owns the offsets.
+  Replay(std::vector<Nat> nats, std::vector<Port> control_ports, Policy policy);
   Replay(const Replay&) = delete;
   Replay& operator=(const Replay&) = delete;
 

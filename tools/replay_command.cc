@@ -13,7 +13,10 @@
 
 #include "tools/capture.h"
 #include "tools/commands.h"
+#include "tools/config_file.h"
+#include "tools/config_option.h"
 #include "tools/decision_text.h"
+#include "tools/failure.h"
 #include "tools/replay.h"
 
 namespace ftpalg::tools {
@@ -23,17 +26,13 @@ struct ReplayOptions {
   std::string input;
   std::string output;
   std::vector<std::string> nats;
-  std::vector<std::uint16_t> control_ports{21};
+  std::string config_file;
+  std::vector<std::uint16_t> control_ports;  ///< empty: those of the file
   bool json = false;
 };
 
 /// Of a cause that many packets share, the first is told and the others are counted.
 constexpr std::size_t notes_max = 10;
-
-int failed(std::string_view reason) {
-  fmt::print(stderr, "ftpalg: {}\n", reason);
-  return EXIT_FAILURE;
-}
 
 /// RFC 3339, UTC, to the nanosecond.
 std::string time_text(Time time) {
@@ -80,9 +79,9 @@ bool is_same_file(const std::string& a, const std::string& b) {
 class Run {
  public:
   Run(const ReplayOptions& options, std::vector<Nat> nats, std::vector<Port> control_ports,
-      CaptureReader& input, std::optional<CaptureWriter>& output)
+      Policy policy, CaptureReader& input, std::optional<CaptureWriter>& output)
       : options_(options),
-        replay_(std::move(nats), std::move(control_ports)),
+        replay_(std::move(nats), std::move(control_ports), std::move(policy)),
         input_(input),
         output_(output) {}
 
@@ -193,8 +192,13 @@ int replay(const ReplayOptions& options) {
     if (!nat) return failed("--nat " + nat.error());
     nats.push_back(*nat);
   }
+  const auto config = read_config(options.config_file);
+  if (!config) return failed(config.error());
   std::vector<Port> control_ports;
-  for (const std::uint16_t port : options.control_ports) control_ports.push_back({port});
+  for (const std::uint16_t port :
+       options.control_ports.empty() ? config->ruleset.control_ports : options.control_ports) {
+    control_ports.push_back({port});
+  }
 
   auto input = CaptureReader::open(options.input);
   if (!input) return failed(input.error());
@@ -209,7 +213,7 @@ int replay(const ReplayOptions& options) {
     output = std::move(*opened);
   }
 
-  Run run{options, std::move(nats), std::move(control_ports), *input, output};
+  Run run{options, std::move(nats), std::move(control_ports), config->policy, *input, output};
   int exit_status = run.to_the_end();
   run.finish();
   if (output) {
@@ -228,6 +232,7 @@ void add_replay_command(CLI::App& app, int& exit_status) {
       ->add_option("capture", options->input,
                    "pcap or pcapng file, taken on one side of the gateway; - is standard input")
       ->required();
+  add_config_option(*command, options->config_file);
   command->add_option("-w,--write", options->output,
                       "pcap file to be written: the same sessions as seen from the other side");
   command
@@ -239,8 +244,7 @@ void add_replay_command(CLI::App& app, int& exit_status) {
       ->allow_extra_args(false);
   command
       ->add_option("--port", options->control_ports,
-                   "TCP port of control connections; may be given several times")
-      ->capture_default_str()
+                   "TCP port of control connections; may be given several times (default: 21)")
       ->allow_extra_args(false);
   command->add_flag("--json", options->json, "one JSON object per decision");
   command->callback([options, &exit_status] { exit_status = replay(*options); });

@@ -11,7 +11,6 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -23,11 +22,12 @@
 #include "conntrack/netlink/leftovers.h"
 #include "conntrack/netlink/packet_queue.h"
 #include "conntrack/netlink/raw_injector.h"
-#include "rules/application.h"
-#include "rules/machine.h"
+#include "tools/applied_rules.h"
 #include "tools/commands.h"
 #include "tools/decision_text.h"
+#include "tools/failure.h"
 #include "tools/gateway_options.h"
+#include "tools/running_config.h"
 
 namespace ftpalg::tools {
 namespace {
@@ -36,7 +36,6 @@ constexpr std::size_t mebibyte = std::size_t{1024} * 1024;
 
 struct RunOptions {
   GatewayOptions gateway;
-  std::string data_ports;
   std::string log_level = "info";
   bool apply_rules = false;
   std::size_t queue_room_mib = PacketQueue::default_room_bytes / mebibyte;
@@ -46,60 +45,32 @@ constexpr std::size_t queue_room_mib_max = 1024;
 constexpr int tick_milliseconds = 1000;
 constexpr Time loss_warning_interval = std::chrono::minutes{1};
 
-/// "50000-50999" as a range, or nothing when it is none.
-std::optional<PortRange> parse_port_range(const std::string& text) {
-  PortRange range;
-  const char* const end = text.data() + text.size();
-  const auto [after_first, first_error] = std::from_chars(text.data(), end, range.first.number);
-  if (first_error != std::errc{} || after_first == end || *after_first != '-') return std::nullopt;
-  const auto [after_last, last_error] = std::from_chars(after_first + 1, end, range.last.number);
-  if (last_error != std::errc{} || after_last != end) return std::nullopt;
-  if (range.first.number == 0 || range.last < range.first) return std::nullopt;
-  return range;
-}
-
-/// The signals that end the daemon, as a descriptor to poll. They stay blocked until the process
-/// ends.
-class EndSignals {
+/// The signals that end the daemon, and SIGHUP, as a descriptor to poll. They stay blocked until
+/// the process ends.
+class Signals {
  public:
-  EndSignals() {
+  Signals() {
     sigset_t signals;
     sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, nullptr);
     descriptor_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
   }
-  EndSignals(const EndSignals&) = delete;
-  EndSignals& operator=(const EndSignals&) = delete;
-  ~EndSignals() { close(descriptor_); }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+  ~Signals() { close(descriptor_); }
   int descriptor() const { return descriptor_; }
+  /// The next one that has come, if any.
+  std::optional<int> take() const {
+    signalfd_siginfo signal{};
+    if (read(descriptor_, &signal, sizeof signal) != sizeof signal) return std::nullopt;
+    return static_cast<int>(signal.ssi_signo);
+  }
 
  private:
   int descriptor_;
-};
-
-/// The rules of this run: put in place, and taken out again at its end.
-class AppliedRules {
- public:
-  static tl::expected<std::unique_ptr<AppliedRules>, std::string> apply(
-      const rules::Ruleset& ruleset, std::optional<rules::Format> format) {
-    const auto applied = rules::apply(ruleset, format);
-    if (!applied) return tl::unexpected(applied.error());
-    for (const std::string& note : applied->notes) spdlog::warn("{}", note);
-    spdlog::info("rules are in place, format {}", rules::name(applied->format));
-    return std::unique_ptr<AppliedRules>(new AppliedRules(applied->format));
-  }
-  AppliedRules(const AppliedRules&) = delete;
-  AppliedRules& operator=(const AppliedRules&) = delete;
-  ~AppliedRules() {
-    const auto removed = rules::remove(format_);
-    if (!removed) spdlog::error("{}", removed.error());
-  }
-
- private:
-  explicit AppliedRules(rules::Format format) : format_(format) {}
-  rules::Format format_;
 };
 
 Time now() {
@@ -158,8 +129,8 @@ void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
 }
 
 /// Serves the queue until a signal ends it. Returns the exit status.
-int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink,
-          const EndSignals& end_signals, LossWarning loss_warning) {
+int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink, const Signals& signals,
+          RunningConfig& config, LossWarning loss_warning) {
   const auto decide = [&](std::span<const std::uint8_t> packet) {
     const Outcome outcome = engine.on_packet(packet, now());
     for (const Decision& decision : outcome.decisions) log(decision, ctnetlink);
@@ -167,14 +138,17 @@ int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink,
   };
 
   std::array<pollfd, 2> sources{pollfd{queue.descriptor(), POLLIN, 0},
-                                pollfd{end_signals.descriptor(), POLLIN, 0}};
+                                pollfd{signals.descriptor(), POLLIN, 0}};
   Time next_tick = now();
   for (;;) {
     if (poll(sources.data(), sources.size(), tick_milliseconds) < 0 && errno != EINTR) {
       spdlog::error("cannot wait for packets: {}", std::strerror(errno));
       return EXIT_FAILURE;
     }
-    if (sources[1].revents != 0) return EXIT_SUCCESS;
+    while (const auto signal = signals.take()) {
+      if (*signal != SIGHUP) return EXIT_SUCCESS;
+      config.read_anew(engine);
+    }
     if (const int served = queue.serve(decide); served < 0) {
       spdlog::error("the packet queue failed: {}", std::strerror(-served));
       return EXIT_FAILURE;
@@ -187,60 +161,43 @@ int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink,
   }
 }
 
-int failed(std::string_view reason) {
-  fmt::print(stderr, "ftpalg: {}\n", reason);
-  return EXIT_FAILURE;
-}
-
 int run(const RunOptions& options) {
-  const auto ruleset = options.gateway.ruleset();
-  if (!ruleset) return failed(ruleset.error());
-  Policy policy;
-  policy.external_addresses = *options.gateway.external();
-  policy.done_mark = ruleset->done_mark;
-  if (!options.data_ports.empty()) {
-    policy.data_ports = parse_port_range(options.data_ports);
-    if (!policy.data_ports) {
-      return failed(
-          fmt::format("--data-ports {}: not a range of ports; write it as "
-                      "50000-50999, both ends from 1 to 65535, the lower one first",
-                      options.data_ports));
-    }
-  }
-  constexpr std::string_view liberal = "net.netfilter.nf_conntrack_tcp_be_liberal";
-  if (ruleset->queue_acknowledgements && rules::read_sysctl(liberal).value_or(1) == 0) {
-    return failed(
-        fmt::format("{0} is 0, and conntrack would take control connections with an "
-                    "external address for broken; set it: sysctl -w {0}=1",
-                    liberal));
-  }
+  GatewayOptions gateway = options.gateway;
+  // A file that is there now and gone later is an error then, and not the defaults.
+  gateway.config_file = config_file_or_default(gateway.config_file);
+  const auto config = gateway.config();
+  if (!config) return failed(config.error());
+  if (const auto reason = obstacle(*config)) return failed(*reason);
+  const rules::Ruleset& ruleset = config->ruleset;
+
   spdlog::set_default_logger(spdlog::stderr_logger_st("ftpalg"));
   spdlog::set_pattern("%^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
-  const EndSignals end_signals;
+  const Signals signals;
   auto ctnetlink = Ctnetlink::open();
   if (!ctnetlink) return failed(ctnetlink.error());
-  auto injector = RawInjector::open(ruleset->untracked_mark, ruleset->unqueued_mark);
+  auto injector = RawInjector::open(ruleset.untracked_mark, ruleset.unqueued_mark);
   if (!injector) return failed(injector.error());
-  auto queue = PacketQueue::open(ruleset->queue, options.queue_room_mib * mebibyte);
+  auto queue = PacketQueue::open(ruleset.queue, options.queue_room_mib * mebibyte);
   if (!queue) return failed(queue.error());
 
   std::unique_ptr<AppliedRules> applied_rules;
   if (options.apply_rules) {
-    auto applied = AppliedRules::apply(*ruleset, options.gateway.rules_format());
+    auto applied = AppliedRules::apply(ruleset, gateway.rules_format());
     if (!applied) return failed(applied.error());
     applied_rules = std::move(*applied);
   }
 
-  remove_leftovers(*ctnetlink, *ruleset);
+  remove_leftovers(*ctnetlink, ruleset);
 
-  Engine engine(policy, {*ctnetlink, *ctnetlink, *injector, random_number});
-  fmt::print(stderr, "ftpalg: ready on queue {}\n", ruleset->queue);
+  RunningConfig running(gateway, *config, applied_rules.get());
+  Engine engine(config->policy, {*ctnetlink, *ctnetlink, *injector, random_number});
+  fmt::print(stderr, "ftpalg: ready on queue {}\n", ruleset.queue);
   const int exit_status =
-      serve(*queue, engine, *ctnetlink, end_signals, LossWarning{options.queue_room_mib});
+      serve(*queue, engine, *ctnetlink, signals, running, LossWarning{options.queue_room_mib});
   engine.withdraw_all();
-  remove_leftovers(*ctnetlink, *ruleset);
+  remove_leftovers(*ctnetlink, running.config().ruleset);
   return exit_status;
 }
 
@@ -250,9 +207,9 @@ void add_run_command(CLI::App& app, int& exit_status) {
   auto* command = app.add_subcommand("run", "run the gateway in the foreground");
   auto options = std::make_shared<RunOptions>();
   add_gateway_options(*command, options->gateway);
-  command->add_option("--data-ports", options->data_ports,
+  command->add_option("--data-ports", options->gateway.public_ports,
                       "public ports for data connections that are rewritten, as FIRST-LAST "
-                      "(default: the announced port where it is free, else the next)");
+                      "(default: the announced port where it is free, else any)");
   command->add_flag("--apply-rules", options->apply_rules,
                     "put the firewall rules in place, and remove them at the end");
   command

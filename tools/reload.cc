@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/reload.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ftpalg::tools {
+
+Reload reload(const Config& running, Config next) {
+  std::vector<std::string> notes;
+  const rules::Ruleset& was = running.ruleset;
+  rules::Ruleset& becomes = next.ruleset;
+  if (becomes.queue != was.queue) {
+    notes.push_back(fmt::format("firewall.queue stays {} until the next start, and becomes {} then",
+                                was.queue, becomes.queue));
+    becomes.queue = was.queue;
+  }
+  // Sessions without NAT that an external address has edited live by what the gateway does to each
+  // of their packets, which must therefore go on coming.
+  if (was.queue_acknowledgements) {
+    if (!becomes.queue_acknowledgements) {
+      notes.emplace_back(
+          "acknowledgements go on being queued until the next start, for the sessions that an "
+          "external address has edited");
+      becomes.queue_acknowledgements = true;
+    }
+    for (const std::uint16_t port : was.control_ports) {
+      if (std::ranges::count(becomes.control_ports, port) > 0) continue;
+      notes.push_back(
+          fmt::format("port {} stays a control port until the next start, for the sessions that an "
+                      "external address has edited",
+                      port));
+      becomes.control_ports.push_back(port);
+    }
+  }
+  return {std::move(next), std::move(notes)};
+}
+
+}  // namespace ftpalg::tools

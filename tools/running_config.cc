@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/running_config.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "rules/machine.h"
+#include "tools/reload.h"
+
+namespace ftpalg::tools {
+
+std::optional<std::string> obstacle(const Config& config) {
+  constexpr std::string_view liberal = "net.netfilter.nf_conntrack_tcp_be_liberal";
+  if (config.ruleset.queue_acknowledgements && rules::read_sysctl(liberal).value_or(1) == 0) {
+    return fmt::format(
+        "{0} is 0, and conntrack would take control connections with an external address for "
+        "broken; set it: sysctl -w {0}=1",
+        liberal);
+  }
+  return std::nullopt;
+}
+
+RunningConfig::RunningConfig(GatewayOptions options, Config config, AppliedRules* applied_rules)
+    : options_(std::move(options)), config_(std::move(config)), applied_rules_(applied_rules) {
+  tell_warnings();
+}
+
+void RunningConfig::read_anew(Engine& engine) {
+  const auto read = options_.config();
+  const ConfigErrors errors = read ? take(*read, engine) : read.error();
+  for (const std::string& error : errors) spdlog::error("{}", error);
+  if (!errors.empty()) {
+    spdlog::error("the configuration that was running stays");
+    return;
+  }
+  tell_warnings();
+  spdlog::info("the configuration is read anew");
+}
+
+ConfigErrors RunningConfig::take(const Config& read, Engine& engine) {
+  auto [next, notes] = reload(config_, read);
+  if (const auto reason = obstacle(next)) return {*reason};
+  if (next.ruleset != config_.ruleset) {
+    if (applied_rules_ == nullptr) {
+      notes.emplace_back(
+          "the rules of the firewall have to change too, which this run has not put in place; "
+          "mend: "
+          "ftpalg rules apply, with the options of this run");
+    } else if (const auto replaced = applied_rules_->replace(next.ruleset); !replaced) {
+      return {replaced.error()};
+    }
+  }
+  for (const std::string& note : notes) spdlog::warn("{}", note);
+  config_ = std::move(next);
+  engine.set_policy(config_.policy);
+  return {};
+}
+
+void RunningConfig::tell_warnings() const {
+  for (const std::string& warning : warnings(config_.policy)) spdlog::warn("{}", warning);
+}
+
+}  // namespace ftpalg::tools
