@@ -42,20 +42,25 @@ std::uint16_t WatchedExpectations::granted(std::uint16_t real_port) const {
 Gateway::Gateway(const Master& master, const Policy& policy, bool is_present, Exits& exits,
                  Figures& figures)
     : master_(master),
-      kernel_shifts_(policy.offset_owner == OffsetOwner::kernel),
+      queues_acknowledgements_(policy.offset_owner == OffsetOwner::engine ||
+                               !policy.external_addresses.empty()),
+      kernel_shifts_(policy.offset_owner == OffsetOwner::kernel && master.is_nated()),
       is_present_(is_present),
       exits_(exits),
       engine_(policy, {masters_, expectations_, injector_}),
-      figures_(figures) {}
+      figures_(figures) {
+  // Without NAT conntrack keeps no offsets (kernel-facts 15).
+  if (!kernel_shifts_) masters_.answer_offsets_with(OffsetResult::unsupported);
+}
 
 void Gateway::take(Direction direction, PacketBytes& packet, Time now) {
   if (!is_present_) return exits_.leave(direction, packet);
   const auto segment = Segment::parse(packet);
+  if (segment->has(Segment::rst_flag)) saw_reset_ = true;
   const bool is_pure_ack =
       segment->payload().empty() &&
       (segment->flags() & (Segment::syn_flag | Segment::fin_flag | Segment::rst_flag)) == 0;
-  // With the kernel's offsets pure acknowledgements are not queued (kernel-facts 10).
-  const bool is_queued = !is_pure_ack || !kernel_shifts_;
+  const bool is_queued = !is_pure_ack || queues_acknowledgements_;  // kernel-facts 10, 15
   leaving_ = packet;
   if (is_queued) {
     ++figures_.queued;

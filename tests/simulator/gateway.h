@@ -60,8 +60,12 @@ class Gateway {
   Engine& engine() { return engine_; }
 
   WatchedExpectations& expectations() { return expectations_; }
-  void fail_offsets(OffsetResult result) { masters_.answer_offsets_with(result); }
+  void fail_offsets(OffsetResult result) {
+    if (kernel_shifts_) masters_.answer_offsets_with(result);
+  }
   void fail_injector(bool fails) { injector_.fails = fails; }
+  /// A reset has come by.
+  bool saw_reset() const { return saw_reset_; }
   /// What the engine must never give out, or nothing.
   const std::string& fault() const { return fault_; }
 
@@ -78,6 +82,7 @@ class Gateway {
   void shift_as_kernel(Direction direction, PacketBytes& packet);
 
   Master master_;
+  bool queues_acknowledgements_;
   bool kernel_shifts_;
   bool is_present_;
   Exits& exits_;
@@ -86,6 +91,7 @@ class Gateway {
   Injection injector_{*this};
   Engine engine_;
   bool is_confirmed_ = false;
+  bool saw_reset_ = false;
   PacketBytes leaving_;
   std::string fault_;
   Figures& figures_;

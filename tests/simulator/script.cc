@@ -39,7 +39,7 @@ class Author {
   explicit Author(Random& random) : random_(random) {}
 
   Script write() {
-    script_.master = choose_master();
+    choose_master();
     script_.active_needs_quiet = random_.chance(600);
     greet();
     log_in();
@@ -48,6 +48,10 @@ class Author {
       random_.chance(300) ? pipeline() : walk();
     }
     end();
+    if (random_.chance(80)) {
+      const std::uint32_t late = random_.below(random_.chance(500) ? 8 : 100);
+      script_.broken = Break{random_.chance(500) ? client : server, late};
+    }
     return std::move(script_);
   }
 
@@ -56,7 +60,7 @@ class Author {
     return {*Address::parse(address), Port{port}};
   }
 
-  Master choose_master() {
+  void choose_master() {
     constexpr std::array inside4{"10.0.0.2", "192.168.100.200", "172.16.31.4"};
     constexpr std::array outside4{"203.0.113.100", "9.9.9.9", "198.51.100.17", "8.8.4.4"};
     constexpr std::array inside6{"fd00::2", "fd00:1234:5678:9abc:def0:1234:5678:9abc"};
@@ -68,19 +72,38 @@ class Author {
     const std::uint32_t kind = random_.below(10);
     const bool snat = kind < 4 || (kind >= 7 && kind < 9);
     const bool dnat = kind >= 4 && kind < 9;
+    // What somebody else maps is a private address, with or without translation of our own.
+    const std::uint32_t mapped_per_mille = snat || dnat ? 80 : 400;
+    const bool client_is_mapped = random_.chance(mapped_per_mille);
+    const bool server_is_mapped = random_.chance(mapped_per_mille);
+    const bool client_is_private = snat || client_is_mapped;
+    const bool server_is_private = dnat || server_is_mapped;
     constexpr std::uint16_t client_port = 40000;
     constexpr std::uint16_t ftp_port = 21;
 
-    const Endpoint client = at(snat ? inside() : far, client_port);
-    const Endpoint client_outside = snat ? at(outside(), 41000) : client;
+    const Endpoint client = at(client_is_private ? inside() : far, client_port);
+    const char* const front = is_ipv4 ? "172.20.0.1" : "fd00:20::1";
+    const Endpoint client_outside = snat ? at(client_is_mapped ? front : outside(), 41000) : client;
     const char* const other = is_ipv4 ? "192.0.2.9" : "2001:db8:9::9";
-    const Endpoint server = at(dnat ? inside() : other, ftp_port);
-    const Endpoint server_outside = dnat ? at(outside(), ftp_port) : server;
-    Master master;
-    master.original = {client, server_outside};
-    master.reply = {server, client_outside};
-    master.has_carrier = true;
-    return master;
+    const Endpoint server = at(server_is_private ? inside() : other, ftp_port);
+    const Endpoint server_outside =
+        dnat ? at(server_is_mapped ? front : outside(), ftp_port) : server;
+    script_.master.original = {client, server_outside};
+    script_.master.reply = {server, client_outside};
+    script_.master.has_carrier = true;
+
+    script_.client_told = client_outside.address;
+    script_.server_told = server_outside.address;
+    const Address mapped = at(is_ipv4 ? "4.3.2.1" : "2001:db8:4321::1", 0).address;
+    // Who has a private address can dial one.
+    if (client_is_mapped) {
+      script_.external_addresses.push_back({client_outside.address, mapped});
+      if (!server_is_private) script_.client_told = mapped;
+    }
+    if (server_is_mapped) {
+      script_.external_addresses.push_back({server_outside.address, mapped});
+      if (!client_is_private) script_.server_told = mapped;
+    }
   }
 
   Line& command(std::string text) {
@@ -191,10 +214,15 @@ class Author {
     return random_.pick(formats);
   }
 
+  /// Some ends know their public address and announce that.
+  const Address& announced(const Address& own, const Address& told) {
+    return random_.chance(100) ? told : own;
+  }
+
   void announce_active(bool is_opened) {
     const Format format = active_format();
     const std::uint16_t port = fresh_port();
-    const Address& address = script_.master.client();
+    const Address& address = announced(script_.master.client(), script_.client_told);
     Line& line = command(announcement_text(format, address, port));
     if (is_opened && !epsv_all_) open(line, format, address, port);
   }
@@ -202,7 +230,7 @@ class Author {
   void announce_passive() {
     const Format format = passive_format();
     const std::uint16_t port = fresh_port();
-    const Address& address = script_.master.server();
+    const Address& address = announced(script_.master.server(), script_.server_told);
     command(format == Format::reply_227   ? "PASV\r\n"
             : format == Format::reply_229 ? "EPSV\r\n"
                                           : "LPSV\r\n");
@@ -382,10 +410,14 @@ Script make_script(Random& random) {
   return Author(random).write();
 }
 
-std::string ideal_text(const Line& line, const Master& master, std::uint16_t public_port) {
+bool is_aborted(const Script& script) {
+  return script.broken || script.ending == Ending::client_aborts ||
+         script.ending == Ending::server_aborts;
+}
+
+std::string ideal_text(const Line& line, const Script& script, std::uint16_t public_port) {
   if (!line.opens) return line.text;
-  const Address& address = is_active(line.format) ? master.client_as_server_sees_it()
-                                                  : master.server_as_client_dials_it();
+  const Address& address = is_active(line.format) ? script.client_told : script.server_told;
   std::string text = line.text;
   text.replace(line.begin, line.end - line.begin, host_port(line.format, address, public_port));
   return text;

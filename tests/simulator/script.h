@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "alg/policy.h"
 #include "conntrack/expectation.h"
 #include "conntrack/master.h"
 #include "random.h"
@@ -40,8 +41,22 @@ enum class Ending : std::uint8_t {
   server_aborts,
 };
 
+/// Who talks: an index.
+enum Who : std::uint8_t { client, server };
+
+/// A reset in the middle of it all: even before the connection stands.
+struct Break {
+  Who who;
+  std::uint32_t steps;  ///< it comes after so many packets received and pieces written
+};
+
 struct Script {
   Master master;
+  /// What somebody else maps, as a cloud does.
+  std::vector<ExternalAddress> external_addresses;
+  /// As the other end must be told the client's address, and the server's.
+  Address client_told;
+  Address server_told;
   bool active_needs_quiet = true;
   std::vector<Line> commands;
   std::vector<Line> replies;
@@ -56,14 +71,17 @@ struct Script {
   std::vector<std::size_t> replies_until;
   std::size_t replies_until_greeting = 0;
   Ending ending = Ending::quit;
+  std::optional<Break> broken;  ///< before the ending
   /// What the client sends last, without a line end.
   std::string client_tail;
 };
 
 Script make_script(Random& random);
+/// Whether it ends with a reset.
+bool is_aborted(const Script& script);
 
 /// The line as an ideal gateway sends it on when `public_port` was granted.
-std::string ideal_text(const Line& line, const Master& master, std::uint16_t public_port);
+std::string ideal_text(const Line& line, const Script& script, std::uint16_t public_port);
 /// The expectation for it.
 Expectation ideal_expectation(const Line& line, const Master& master, std::uint16_t public_port);
 

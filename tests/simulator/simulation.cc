@@ -41,9 +41,7 @@ Habits choose_habits(Random& random, const Script& script) {
   habits.probes_tail = random.chance(400);
   habits.coalesces = random.chance(500);
   // Who lost the other's reset learns of it only by asking.
-  const bool aborts =
-      script.ending == Ending::client_aborts || script.ending == Ending::server_aborts;
-  habits.keeps_alive = random.chance(200) || aborts;
+  habits.keeps_alive = random.chance(200) || is_aborted(script);
   habits.keepalive_has_byte = random.chance(500);
   habits.window_probe_has_byte = random.chance(500);
   habits.stops_reading = random.chance(150);
@@ -123,7 +121,7 @@ class Simulation final : private Gateway::Exits {
 
   Habits choose_habits() {
     Habits habits = simulator::choose_habits(random_, script_);
-    habits.forgives_sack = policy_.offset_owner == OffsetOwner::kernel;
+    habits.forgives_sack = policy_.offset_owner == OffsetOwner::kernel && script_.master.is_nated();
     return habits;
   }
 
@@ -131,6 +129,7 @@ class Simulation final : private Gateway::Exits {
     Policy policy;
     policy.offset_owner = random_.chance(600) ? OffsetOwner::kernel : OffsetOwner::engine;
     policy.active_needs_quiet = script_.active_needs_quiet;
+    policy.external_addresses = script_.external_addresses;
     // Most sessions may take as long as their network needs.
     policy.hold_time_max = random_.chance(850)   ? Time{60s}
                            : random_.chance(500) ? Time{10s}
@@ -219,6 +218,9 @@ class Simulation final : private Gateway::Exits {
       if (event.kind != Event::Kind::writing) happen(event);
     }
     if (!finding().empty()) return;
+    if (!talk_.is_aborted() && !gateway_.expectations().live().empty()) {
+      find("an expectation outlives its session");
+    }
     gateway_.tick(now_ + policy_.session_linger + 1s);
     talk_.end();
     if (setting_.gateway_is_present && !talk_.is_aborted() &&

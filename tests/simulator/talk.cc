@@ -24,12 +24,26 @@ Talk::Talk(Script script, const Ends& ends, const Oracle::Excuses& excuses, Gate
 }
 
 void Talk::begin(Time now) {
+  if (script_.broken && script_.broken->who == server && script_.broken->steps == 0) {
+    endpoints_[server].abort(now);  // it refuses
+  }
   endpoints_[client].connect(now);
   note_timer(client, now);
 }
 
+bool Talk::is_over() const {
+  const bool server_never_heard = script_.broken && endpoints_[server].is_listening();
+  return endpoints_[client].is_done() && (endpoints_[server].is_done() || server_never_heard);
+}
+
+void Talk::count_step(Who who, Time now) {
+  if (!script_.broken || script_.broken->who != who || steps_++ != script_.broken->steps) return;
+  endpoints_[who].abort(now);
+}
+
 void Talk::receive(Who who, wire::Bytes packet, Time now) {
   endpoints_[who].receive(packet, now);
+  count_step(who, now);
   after_endpoint(who, now);
 }
 
@@ -168,6 +182,7 @@ void Talk::on_writing(Who who, Time now) {
   const Time gap = hands_[who] == Hand::whole ? Time{}
                    : random_.chance(300)      ? std::chrono::milliseconds{random_.below(200)}
                                               : std::chrono::milliseconds{random_.below(3)};
+  count_step(who, now);
   agenda_.plan(now + gap, Event::Kind::writing, place);
   note_timer(who, now);
 }
@@ -180,7 +195,7 @@ void Talk::end() {
   if (!oracle_.check_urgent(endpoints_[server].urgent_ends(), !is_aborted())) {
     find(oracle_.finding());
   }
-  const bool is_complete = !is_aborted() || script_.ending == Ending::server_aborts;
+  const bool is_complete = !script_.broken && script_.ending != Ending::client_aborts;
   if (!oracle_.check_end(endpoints_[server].received(), endpoints_[client].received(),
                          script_.client_tail, is_complete)) {
     find(oracle_.finding());

@@ -14,9 +14,6 @@
 
 namespace ftpalg::simulator {
 
-/// Who talks: an index.
-enum Who : std::uint8_t { client, server };
-
 class Talk {
  public:
   struct Ends {
@@ -36,10 +33,8 @@ class Talk {
   void on_writing(Who who, Time now);
   void note(const Decision& decision);
 
-  bool is_over() const { return endpoints_[client].is_done() && endpoints_[server].is_done(); }
-  bool is_aborted() const {
-    return script_.ending == Ending::client_aborts || script_.ending == Ending::server_aborts;
-  }
+  bool is_over() const;
+  bool is_aborted() const { return simulator::is_aborted(script_); }
   /// Nothing more will come: the last judgement.
   void end();
 
@@ -65,6 +60,7 @@ class Talk {
 
   void after_endpoint(Who who, Time now);
   void note_timer(Who who, Time now);
+  void count_step(Who who, Time now);
   void play(Who who, Time now) { who == client ? play_client(now) : play_server(now); }
   void play_client(Time now);
   void play_server(Time now);
@@ -87,6 +83,7 @@ class Talk {
   std::size_t commands_written_ = 0;
   std::size_t replies_written_ = 0;
   std::array<bool, 2> ended_{};
+  std::uint32_t steps_ = 0;  ///< of who breaks it off
   std::string finding_;
 };
 

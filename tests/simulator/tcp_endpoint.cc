@@ -111,8 +111,10 @@ void TcpEndpoint::close(Time now) {
 }
 
 void TcpEndpoint::abort(Time now) {
-  if (state_ != State::established) return;
-  send_flags(Segment::rst_flag | Segment::ack_flag, sent_max_, {}, now);
+  const bool is_answered = state_ == State::established || state_ == State::syn_received;
+  if (is_answered && !is_done()) {
+    send_flags(Segment::rst_flag | Segment::ack_flag, sent_max_, {}, now);
+  }
   become_reset();
 }
 
@@ -339,10 +341,16 @@ void TcpEndpoint::receive(wire::Bytes packet, Time now) {
   if (!parsed) return blame("received what is no segment");
   const Segment& segment = *parsed;
   if (state_ == State::reset) {
-    if (segment.has(Segment::rst_flag) || !segment.has(Segment::ack_flag)) return;
+    if (segment.has(Segment::rst_flag)) return;
+    // RFC 9293, section 3.10.7.1
     Header header;
-    header.seq = segment.ack();
     header.flags = Segment::rst_flag;
+    if (segment.has(Segment::ack_flag)) {
+      header.seq = segment.ack();
+    } else {
+      header.flags |= Segment::ack_flag;
+      header.ack = segment.payload_end();
+    }
     make_packet(tuple_, header, {}, packet_);
     outlet_.send(packet_);
     return;

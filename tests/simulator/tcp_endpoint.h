@@ -61,6 +61,7 @@ class TcpEndpoint {
   /// The last byte that was written is urgent.
   void write_urgent(std::string_view text, Time now);
   void close(Time now);
+  /// Breaks off, or refuses when nobody has called yet.
   void abort(Time now);
 
   void receive(wire::Bytes packet, Time now);
@@ -70,6 +71,7 @@ class TcpEndpoint {
   /// In-order bytes so far; the application takes them out by remembering where it was.
   const std::string& received() const { return received_; }
   const std::string& written() const { return out_; }
+  bool is_listening() const { return state_ == State::listening; }
   bool is_established() const { return state_ == State::established; }
   bool peer_closed() const { return fin_received_; }
   /// Its FIN is acknowledged and the peer's has come, or the connection was reset.
