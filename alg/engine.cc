@@ -246,6 +246,9 @@ Engine::Extent Engine::read(Passage& passage) {
   if (!stream.is_started()) {
     if (segment.has(Segment::syn_flag)) {
       stream.start(segment.payload_seq());
+    } else if (comes_before_its_syn(passage)) {
+      decide(passage, Action::wait, Reason::bytes_missing, {});
+      return {segment.payload_seq(), segment.payload_end(), true};
     } else {
       stream.adopt(segment.payload_seq(), passage.connection.master->offset(passage.direction));
     }
@@ -298,6 +301,15 @@ Seq Engine::with_owed(Passage& passage, Seq begin) {
   if (owed_bytes <= payload_room(passage.segment)) return stream.owed_begin();
   pay_owed(passage.connection, passage.direction, passage.now);
   return begin;
+}
+
+/// The client does not take the server's bytes before its SYN (RFC 9293, section 3.10.7.3), which
+/// may be overtaken by them (TCP Fast Open), or have passed unseen.
+bool Engine::comes_before_its_syn(Passage& passage) {
+  const Segment& segment = passage.segment;
+  return passage.connection.syn && !segment.payload().empty() &&
+         passage.stream.count_drop(segment.payload_seq(), passage.now) <
+             copies_that_suggest_acknowledgement;
 }
 
 /// A segment came before earlier ones. It is kept back until they have come: its lines cannot be

@@ -117,6 +117,7 @@ class Engine {
   void note_end(Connection& connection, Direction direction, const Segment& segment, Time now);
 
   Extent read(Passage& passage);
+  static bool comes_before_its_syn(Passage& passage);
   Extent on_missing_bytes(Passage& passage);
   Seq with_owed(Passage& passage, Seq begin);
   Seq read_fresh(Passage& passage, wire::Bytes fresh);

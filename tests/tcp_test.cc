@@ -84,4 +84,36 @@ TEST_CASE("a SYN that comes again late does not change what the client has ackno
   CHECK(let_go.ack() == conversation.peer(Direction::original).expected);
 }
 
+TEST_CASE("a greeting that overtakes the server's SYN waits for it") {
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Engine engine({}, {masters, expectations, injector});
+  const Master master = client_behind_snat();
+  constexpr std::uint8_t ack = Segment::ack_flag;
+  const auto send = [&](const Tuple& tuple, Seq seq, Seq acknowledged, std::uint8_t flags,
+                        std::string_view text, Time now = {}) {
+    return engine.on_packet(make_packet(tuple, seq, acknowledged, flags, text), now).verdict.action;
+  };
+  // TCP Fast Open: the server answers before the handshake is over.
+  send(master.original, {1000}, {}, Segment::syn_flag, "USER");
+  masters.add(master);
+
+  SECTION("and is read behind it") {
+    CHECK(send(master.reply, {2004}, {1005}, ack, "ready\r\n") == Verdict::Action::drop);
+    send(master.reply, {2000}, {1005}, Segment::syn_flag | ack, "");
+    CHECK(send(master.reply, {2001}, {1005}, ack, "220 ready\r\n") == Verdict::Action::accept);
+    send(master.original, {1005}, {2012}, ack, " a\r\n");
+    CHECK(engine.count(Reason::not_ftp) == 0);
+  }
+  SECTION("but not for ever: it may have passed unseen") {
+    for (int second = 0; second < 3; ++second) {
+      CHECK(send(master.reply, {2001}, {1005}, ack, "220 ready\r\n",
+                 std::chrono::seconds{second}) == Verdict::Action::drop);
+    }
+    CHECK(send(master.reply, {2001}, {1005}, ack, "220 ready\r\n", std::chrono::seconds{3}) ==
+          Verdict::Action::accept);
+  }
+}
+
 }  // namespace ftpalg::test

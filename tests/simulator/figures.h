@@ -17,6 +17,7 @@ struct Figures {
 
   // The endpoints.
   std::uint64_t segments = 0;
+  std::uint64_t data_in_syn = 0;
   std::uint64_t repetitions = 0;
   std::uint64_t differing_copies = 0;  ///< an old byte came again as another: harmless, not nice
   std::uint64_t senseless_sack = 0;    ///< blocks that end before they begin

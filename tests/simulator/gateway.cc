@@ -42,6 +42,7 @@ std::uint16_t WatchedExpectations::granted(std::uint16_t real_port) const {
 Gateway::Gateway(const Master& master, const Policy& policy, bool is_present, Exits& exits,
                  Figures& figures)
     : master_(master),
+      done_mark_(policy.done_mark),
       queues_acknowledgements_(policy.offset_owner == OffsetOwner::engine ||
                                !policy.external_addresses.empty()),
       kernel_shifts_(policy.offset_owner == OffsetOwner::kernel && master.is_nated()),
@@ -57,12 +58,8 @@ void Gateway::take(Direction direction, PacketBytes& packet, Time now) {
   if (!is_present_) return exits_.leave(direction, packet);
   const auto segment = Segment::parse(packet);
   if (segment->has(Segment::rst_flag)) saw_reset_ = true;
-  const bool is_pure_ack =
-      segment->payload().empty() &&
-      (segment->flags() & (Segment::syn_flag | Segment::fin_flag | Segment::rst_flag)) == 0;
-  const bool is_queued = !is_pure_ack || queues_acknowledgements_;  // kernel-facts 10, 15
   leaving_ = packet;
-  if (is_queued) {
+  if (is_queued(*segment)) {
     ++figures_.queued;
     const Outcome outcome = engine_.on_packet(packet, now);
     for (const Decision& decision : outcome.decisions) note(decision);
@@ -80,6 +77,14 @@ void Gateway::take(Direction direction, PacketBytes& packet, Time now) {
   }
   if (kernel_shifts_) shift_as_kernel(direction, leaving_);
   exits_.leave(direction, leaving_);
+}
+
+bool Gateway::is_queued(const Segment& segment) const {
+  if (is_confirmed_ && (masters_.all()[0].mark & done_mark_) != 0) return false;
+  const bool is_pure_ack =
+      segment.payload().empty() &&
+      (segment.flags() & (Segment::syn_flag | Segment::fin_flag | Segment::rst_flag)) == 0;
+  return !is_pure_ack || queues_acknowledgements_;  // kernel-facts 10, 15
 }
 
 void Gateway::tick(Time now) {

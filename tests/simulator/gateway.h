@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The gateway under test: the real engine, and around it what the kernel does: pure
-// acknowledgements pass by the queue, sequence numbers are shifted as nf_conntrack_seqadj.c does,
-// expectations are kept one per master.
+// acknowledgements pass by the queue, and so does what bears the done mark, sequence numbers are
+// shifted as nf_conntrack_seqadj.c does, expectations are kept one per master.
 #pragma once
 
 #include <functional>
@@ -78,10 +78,12 @@ class Gateway {
   };
 
   void note(const Decision& decision);
+  bool is_queued(const Segment& segment) const;
   bool is_valid(wire::Bytes packet);
   void shift_as_kernel(Direction direction, PacketBytes& packet);
 
   Master master_;
+  std::uint32_t done_mark_;
   bool queues_acknowledgements_;
   bool kernel_shifts_;
   bool is_present_;

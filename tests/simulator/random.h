@@ -9,15 +9,10 @@ namespace ftpalg::simulator {
 
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 + 0x632be59bd9b4e019) {}
+  /// Mixed, or the numbers of neighbouring seeds would be the same, one further on.
+  explicit Random(std::uint64_t seed) : state_(mix(seed + step)) {}
 
-  std::uint64_t next() {
-    state_ += 0x9e3779b97f4a7c15;
-    std::uint64_t mixed = state_;
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-    return mixed ^ (mixed >> 31);
-  }
+  std::uint64_t next() { return mix(state_ += step); }
   /// 0 to `end` - 1.
   std::uint32_t below(std::uint32_t end) {
     return static_cast<std::uint32_t>(((next() >> 32) * end) >> 32);
@@ -34,6 +29,13 @@ class Random {
   }
 
  private:
+  static constexpr std::uint64_t step = 0x9e3779b97f4a7c15;
+  static constexpr std::uint64_t mix(std::uint64_t number) {
+    number = (number ^ (number >> 30)) * 0xbf58476d1ce4e5b9;
+    number = (number ^ (number >> 27)) * 0x94d049bb133111eb;
+    return number ^ (number >> 31);
+  }
+
   std::uint64_t state_;
 };
 

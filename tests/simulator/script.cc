@@ -48,6 +48,8 @@ class Author {
       random_.chance(300) ? pipeline() : walk();
     }
     end();
+    if (random_.chance(80)) open_fast();
+    script_.greets_in_syn = random_.chance(script_.in_syn > 0 ? 500 : 20);
     if (random_.chance(80)) {
       const std::uint32_t late = random_.below(random_.chance(500) ? 8 : 100);
       script_.broken = Break{random_.chance(500) ? client : server, late};
@@ -378,6 +380,18 @@ class Author {
       }
     }
     end_batch();
+  }
+
+  void open_fast() {
+    const std::size_t size = script_.commands[0].text.size();
+    script_.in_syn = random_.between(1, static_cast<std::uint32_t>(size));
+    if (random_.chance(100)) script_.in_syn = size;
+    if (script_.in_syn < size) return;
+    // A client that speaks before it is greeted does not speak FTP, as far as the gateway can see.
+    // It depends on the network what comes by first.
+    for (auto* lines : {&script_.commands, &script_.replies}) {
+      for (Line& line : *lines) line.may_stay = true;
+    }
   }
 
   void end() {

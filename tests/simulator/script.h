@@ -70,6 +70,10 @@ struct Script {
   /// command: replies_until_greeting.
   std::vector<std::size_t> replies_until;
   std::size_t replies_until_greeting = 0;
+  /// How much of the first command the client sends with its SYN (TCP Fast Open, RFC 7413).
+  std::size_t in_syn = 0;
+  /// The server sends its greeting, or the start of it, with its SYN.
+  bool greets_in_syn = false;
   Ending ending = Ending::quit;
   std::optional<Break> broken;  ///< before the ending
   /// What the client sends last, without a line end.

@@ -36,6 +36,7 @@ Habits choose_habits(Random& random, const Script& script) {
   habits.window = random.pick(windows);
   habits.sack = random.chance(600);
   habits.timestamps = random.chance(400);
+  habits.takes_syn_data = random.chance(700);
   habits.nagle = random.chance(500);
   habits.delays_acks = random.chance(500);
   habits.probes_tail = random.chance(400);

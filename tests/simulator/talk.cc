@@ -27,13 +27,27 @@ void Talk::begin(Time now) {
   if (script_.broken && script_.broken->who == server && script_.broken->steps == 0) {
     endpoints_[server].abort(now);  // it refuses
   }
+  if (script_.greets_in_syn) {
+    for (; replies_written_ < script_.replies_until_greeting; ++replies_written_) {
+      endpoints_[server].write(script_.replies[replies_written_].text, now);
+    }
+  }
+  if (script_.in_syn > 0) {
+    endpoints_[client].write(script_.commands[0].text.substr(0, script_.in_syn), now);
+  }
   endpoints_[client].connect(now);
   note_timer(client, now);
 }
 
 bool Talk::is_over() const {
-  const bool server_never_heard = script_.broken && endpoints_[server].is_listening();
-  return endpoints_[client].is_done() && (endpoints_[server].is_done() || server_never_heard);
+  // One that has never been called, or has no more to say, may never learn of the other's reset.
+  const auto is_done = [&](Who who) {
+    const TcpEndpoint& endpoint = endpoints_[who];
+    const bool is_forlorn =
+        endpoints_[1 - who].was_reset() && (endpoint.is_listening() || endpoint.has_closed());
+    return endpoint.is_done() || is_forlorn;
+  };
+  return is_done(client) && is_done(server);
 }
 
 void Talk::count_step(Who who, Time now) {
@@ -84,7 +98,7 @@ void Talk::note_timer(Who who, Time now) {
 
 void Talk::play_client(Time now) {
   TcpEndpoint& endpoint = endpoints_[client];
-  if (!endpoint.is_established()) return;
+  if (!endpoint.is_open()) return;
   const std::size_t heard = oracle_.lines(Direction::reply);
   while (batch_ < script_.batches.size() && heard >= script_.batches[batch_].after) {
     const std::size_t until = script_.batches[batch_++].until;
@@ -117,7 +131,7 @@ void Talk::play_client(Time now) {
 
 void Talk::play_server(Time now) {
   TcpEndpoint& endpoint = endpoints_[server];
-  if (!endpoint.is_established()) return;
+  if (!endpoint.is_open()) return;
   const std::size_t heard = oracle_.lines(Direction::original);
   const std::size_t until =
       heard == 0 ? script_.replies_until_greeting
@@ -139,7 +153,7 @@ void Talk::play_server(Time now) {
 /// The application's text goes to TCP in pieces, one after the other.
 void Talk::queue(Who who, const Line& line, Time now) {
   Writing& writing = writings_[who];
-  std::size_t at = 0;
+  std::size_t at = &line == script_.commands.data() ? script_.in_syn : 0;
   while (at < line.text.size()) {
     const std::size_t rest = (at < line.urgent_end ? line.urgent_end : line.text.size()) - at;
     std::size_t length = rest;

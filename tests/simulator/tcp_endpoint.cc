@@ -52,7 +52,7 @@ TcpEndpoint::TcpEndpoint(const Tuple& tuple, const Habits& habits, std::uint64_t
       reading_at_(never) {}
 
 bool TcpEndpoint::is_done() const {
-  return state_ == State::reset || (fin_queued_ && is_drained() && fin_received_);
+  return state_ == State::reset || (has_closed() && fin_received_);
 }
 
 std::size_t TcpEndpoint::payload_max() const {
@@ -78,7 +78,7 @@ void TcpEndpoint::send_syn(Time now) {
   header.flags = Segment::syn_flag;
   if (state_ != State::syn_sent) {
     header.flags |= Segment::ack_flag;
-    header.ack = peer_base_;
+    header.ack = peer_base_ + static_cast<std::int64_t>(received_.size());
   }
   header.window = habits_.window;
   header.mss = habits_.mss;
@@ -87,8 +87,13 @@ void TcpEndpoint::send_syn(Time now) {
   header.timestamp = static_cast<std::uint32_t>(now / 1ms);
   header.timestamp_echo = echo_;
   offered_ = habits_.window;
-  make_packet(tuple_, header, {}, packet_);
-  next_ = sent_max_ = 0;
+  // A SYN that comes again comes without data, as Linux sends it.
+  std::string_view data;
+  if (backoff_ == 0) data = std::string_view{out_}.substr(0, syn_data_max());
+  if (!data.empty()) ++figures_.data_in_syn;
+  make_packet(tuple_, header, data, packet_);
+  next_ = std::max(next_, static_cast<std::int32_t>(data.size()));
+  sent_max_ = std::max(sent_max_, next_);
   ++figures_.segments;
   retransmission_at_ = now + 1s * (1 << std::min(backoff_, 2U));
   outlet_.send(packet_);
@@ -124,8 +129,15 @@ void TcpEndpoint::become_reset() {
       spurious_at_ = reading_at_ = never;
 }
 
+/// The SYN's options are longer than a segment's. A caller knows nothing of the other end yet.
+std::size_t TcpEndpoint::syn_data_max() const {
+  constexpr std::size_t option_bytes = 20;
+  const std::size_t size = payload_max() - option_bytes;
+  return state_ == State::syn_sent ? size : std::min(size, static_cast<std::size_t>(right_edge_));
+}
+
 void TcpEndpoint::output(Time now) {
-  if (state_ != State::established) return;
+  if (!is_open()) return;
   while (next_ < stream_end()) {
     const std::int32_t out_end = static_cast<std::int32_t>(out_.size());
     const std::int32_t room = right_edge_ - next_;
@@ -264,7 +276,7 @@ void TcpEndpoint::repeat_newest(Time now) {
 }
 
 void TcpEndpoint::repeat_anything(Time now) {
-  if (una_ >= sent_max_) return;
+  if (una_ < 0 || una_ >= sent_max_) return;
   const auto span = static_cast<std::uint32_t>(sent_max_ - una_);
   const std::int32_t begin = una_ + static_cast<std::int32_t>(random_.below(span));
   const auto rest = static_cast<std::uint32_t>(sent_max_ - begin);
@@ -340,46 +352,14 @@ void TcpEndpoint::receive(wire::Bytes packet, Time now) {
   const auto parsed = Segment::parse(packet);
   if (!parsed) return blame("received what is no segment");
   const Segment& segment = *parsed;
-  if (state_ == State::reset) {
-    if (segment.has(Segment::rst_flag)) return;
-    // RFC 9293, section 3.10.7.1
-    Header header;
-    header.flags = Segment::rst_flag;
-    if (segment.has(Segment::ack_flag)) {
-      header.seq = segment.ack();
-    } else {
-      header.flags |= Segment::ack_flag;
-      header.ack = segment.payload_end();
-    }
-    make_packet(tuple_, header, {}, packet_);
-    outlet_.send(packet_);
+  if (state_ == State::reset) return answer_with_reset(segment);
+  if (state_ == State::listening) return on_call(segment, now);
+  if (state_ == State::syn_sent) return on_answer(segment, now);
+  if (segment.has(Segment::syn_flag)) {
+    const bool is_repeated = state_ == State::syn_received && !segment.has(Segment::ack_flag);
+    is_repeated ? send_syn(now) : send_ack(now);  // a challenge (RFC 5961, section 4)
     return;
   }
-  if (segment.has(Segment::syn_flag)) {
-    const bool is_first = state_ == State::listening || state_ == State::syn_sent;
-    if (state_ == State::syn_sent && !segment.has(Segment::ack_flag)) return;
-    if (is_first) {
-      peer_base_ = segment.seq() + 1;
-      if (const auto mss = read_mss(segment.options()); mss != 0) peer_mss_ = mss;
-      peer_sack_ = has_option(segment.options(), option_sack_permitted);
-      peer_timestamps_ = has_option(segment.options(), option_timestamps);
-      right_edge_ = segment.window();
-    }
-    if (state_ == State::listening) {
-      state_ = State::syn_received;
-      send_syn(now);
-      return;
-    }
-    if (state_ == State::syn_received && !segment.has(Segment::ack_flag)) {
-      send_syn(now);
-      return;
-    }
-    if (state_ != State::syn_sent) {
-      send_ack(now);  // a challenge (RFC 5961, section 4)
-      return;
-    }
-  }
-  if (state_ == State::listening) return;
   if (segment.has(Segment::rst_flag)) {
     // Only the exact number ends the connection; one in the window is challenged (RFC 5961).
     const std::int32_t at = segment.seq() - peer_base_;
@@ -392,20 +372,83 @@ void TcpEndpoint::receive(wire::Bytes packet, Time now) {
     return;
   }
   if (!segment.has(Segment::ack_flag)) return;
-  if (state_ == State::syn_sent || state_ == State::syn_received) {
-    if (segment.ack() != base()) return;
-    const bool was_syn_sent = state_ == State::syn_sent;
-    state_ = State::established;
-    una_ = next_ = sent_max_ = 0;
-    backoff_ = 0;
-    retransmission_at_ = never;
-    right_edge_ = segment.window();
-    if (was_syn_sent) send_ack(now);
+  if (state_ == State::syn_received) {
+    if (!acknowledges_syn(segment)) return;
+    establish(segment, now);
   }
   if (segment.payload().size() > habits_.mss) ++figures_.above_mss;
   on_ack(segment, now);
   on_data(segment, now);
   output(now);
+}
+
+/// RFC 9293, section 3.10.7.1
+void TcpEndpoint::answer_with_reset(const Segment& segment) {
+  if (segment.has(Segment::rst_flag)) return;
+  Header header;
+  header.flags = Segment::rst_flag;
+  if (segment.has(Segment::ack_flag)) {
+    header.seq = segment.ack();
+  } else {
+    header.flags |= Segment::ack_flag;
+    header.ack = segment.payload_end();
+  }
+  make_packet(tuple_, header, {}, packet_);
+  outlet_.send(packet_);
+}
+
+void TcpEndpoint::note_peer(const Segment& segment) {
+  peer_base_ = segment.seq() + 1;
+  if (const auto mss = read_mss(segment.options()); mss != 0) peer_mss_ = mss;
+  peer_sack_ = has_option(segment.options(), option_sack_permitted);
+  peer_timestamps_ = has_option(segment.options(), option_timestamps);
+  right_edge_ = segment.window();
+}
+
+void TcpEndpoint::on_call(const Segment& segment, Time now) {
+  if (segment.has(Segment::rst_flag)) return;
+  if (segment.has(Segment::ack_flag)) return answer_with_reset(segment);
+  if (!segment.has(Segment::syn_flag)) return;
+  note_peer(segment);
+  if (habits_.takes_syn_data && !segment.payload().empty()) {
+    received_ = text_of(segment.payload()).substr(0, habits_.window);
+    answers_early_ = true;
+  }
+  state_ = State::syn_received;
+  send_syn(now);
+}
+
+bool TcpEndpoint::acknowledges_syn(const Segment& segment) const {
+  return segment.has(Segment::ack_flag) && segment.ack() >= base() &&
+         segment.ack() <= base() + sent_max_;
+}
+
+void TcpEndpoint::on_answer(const Segment& segment, Time now) {
+  // Half a connection that the other end remembers, for one (RFC 9293, section 3.5.2).
+  if (segment.has(Segment::ack_flag) && !acknowledges_syn(segment)) {
+    return answer_with_reset(segment);
+  }
+  if (!segment.has(Segment::ack_flag)) return;
+  if (segment.has(Segment::rst_flag)) return become_reset();
+  if (!segment.has(Segment::syn_flag)) return;
+  note_peer(segment);
+  establish(segment, now);
+  if (habits_.takes_syn_data && !segment.payload().empty()) {
+    on_data(segment, now);
+  } else {
+    send_ack(now);
+  }
+  output(now);
+}
+
+void TcpEndpoint::establish(const Segment& segment, Time now) {
+  state_ = State::established;
+  una_ = segment.ack() - base();
+  // Data that went with the SYN and was not taken comes again at once.
+  if (sent_.empty()) next_ = una_;
+  backoff_ = 0;
+  right_edge_ = una_ + segment.window();
+  restart_timers(now);
 }
 
 void TcpEndpoint::on_ack(const Segment& segment, Time now) {
@@ -459,7 +502,7 @@ void TcpEndpoint::on_sack(const Segment& segment) {
 }
 
 void TcpEndpoint::on_data(const Segment& segment, Time now) {
-  const std::int32_t begin = segment.seq() - peer_base_;
+  const std::int32_t begin = segment.payload_seq() - peer_base_;
   std::string_view payload = text_of(segment.payload());
   const auto have = static_cast<std::int32_t>(received_.size());
   const std::int32_t expected = have + (fin_received_ ? 1 : 0);

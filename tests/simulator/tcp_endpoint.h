@@ -29,6 +29,7 @@ struct Habits {
   /// may come out empty or reversed. Real stacks pass over such a block.
   bool forgives_sack = false;
   bool timestamps = false;
+  bool takes_syn_data = false;  ///< else only the SYN is acknowledged, and the data comes again
   bool nagle = true;
   bool delays_acks = false;
   bool probes_tail = false;  ///< tail loss probe (RFC 8985)
@@ -55,8 +56,10 @@ class TcpEndpoint {
   TcpEndpoint(const Tuple& tuple, const Habits& habits, std::uint64_t seed, Outlet& outlet,
               Figures& figures);
 
+  /// What has been written before goes with the SYN (TCP Fast Open, RFC 7413).
   void connect(Time now);
-  /// Sends `text` when the connection stands and the window allows.
+  /// Sends `text` when the connection stands and the window allows. What the passive end has
+  /// written before anybody called goes with its SYN.
   void write(std::string_view text, Time now);
   /// The last byte that was written is urgent.
   void write_urgent(std::string_view text, Time now);
@@ -72,7 +75,12 @@ class TcpEndpoint {
   const std::string& received() const { return received_; }
   const std::string& written() const { return out_; }
   bool is_listening() const { return state_ == State::listening; }
-  bool is_established() const { return state_ == State::established; }
+  /// It may send: the connection stands, or was opened fast.
+  bool is_open() const {
+    return state_ == State::established || (state_ == State::syn_received && answers_early_);
+  }
+  /// Its FIN is acknowledged.
+  bool has_closed() const { return fin_queued_ && is_drained(); }
   bool peer_closed() const { return fin_received_; }
   /// Its FIN is acknowledged and the peer's has come, or the connection was reset.
   bool is_done() const;
@@ -93,11 +101,15 @@ class TcpEndpoint {
     std::int32_t end;  ///< the FIN counts as one
   };
 
+  static constexpr std::uint16_t mss_default = 536;
+
   // Positions count from the first byte of the stream; the SYN stands at -1.
   std::int32_t fin_size() const { return fin_queued_ ? 1 : 0; }
   std::int32_t stream_end() const { return static_cast<std::int32_t>(out_.size()) + fin_size(); }
   std::size_t payload_max() const;
   void send_syn(Time now);
+  std::size_t syn_data_max() const;
+  void answer_with_reset(const Segment& segment);
   void output(Time now);
   void send_range(std::int32_t begin, std::int32_t end, Time now);
   void send_ack(Time now);
@@ -109,6 +121,11 @@ class TcpEndpoint {
   void on_retransmission_timer(Time now);
   void restart_timers(Time now);
 
+  void on_call(const Segment& segment, Time now);
+  void on_answer(const Segment& segment, Time now);
+  void note_peer(const Segment& segment);
+  bool acknowledges_syn(const Segment& segment) const;
+  void establish(const Segment& segment, Time now);
   void on_ack(const Segment& segment, Time now);
   void on_sack(const Segment& segment);
   void on_data(const Segment& segment, Time now);
@@ -126,6 +143,7 @@ class TcpEndpoint {
   Outlet& outlet_;
   PacketBytes packet_;
   State state_ = State::listening;
+  bool answers_early_ = false;  ///< the peer's SYN had data: no need to wait for its answer
   std::string fault_;
   Figures& figures_;
 
@@ -137,7 +155,7 @@ class TcpEndpoint {
   std::int32_t sent_max_ = -1;
   std::int32_t right_edge_ = 0;  // the peer takes bytes before it
   std::int32_t urgent_end_ = -1;
-  std::uint16_t peer_mss_ = 536;
+  std::uint16_t peer_mss_ = mss_default;
   std::deque<Sent> sent_;  // unacknowledged segments, as they were first cut
   std::vector<Sent> sacked_;
   std::int32_t recover_ = -1;
