@@ -183,8 +183,10 @@ void Engine::note_master(Connection& connection) const {
       client_is_external || master.client() != master.client_as_server_sees_it(),
       server_is_external || master.server() != master.server_as_client_dials_it()};
   connection.refuses = refuses_any(policy_, master.client());
-  // Without NAT conntrack keeps no offsets (kernel-facts 15).
-  connection.shifts_itself = policy_.offset_owner == OffsetOwner::engine ||
+  // Without NAT conntrack keeps no offsets (kernel-facts 15). What has been edited so has to be
+  // shifted to its end, whatever a later policy says.
+  connection.shifts_itself = connection.shifts_itself ||
+                             policy_.offset_owner == OffsetOwner::engine ||
                              ((client_is_external || server_is_external) && !master.is_nated());
 }
 

@@ -224,271 +224,272 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
     const char* text;
     const char* error;
   };
-  for (const auto& [text, error] : {
-           // The wrong type.
-           Row{"[control]\nlogin_required = \"yes\"",
-               "2:18: control.login_required: \"yes\" is neither true nor false; write one of "
-               "them, without quotes"},
-           Row{"[control]\nlogin_required = 1",
-               "2:18: control.login_required: 1 is neither true nor false; write one of them"},
-           Row{"[control]\ntls = true",
-               "2:7: control.tls: true is none of \"allow\", \"require\", \"clear-only\"; write "
-               "one of them"},
-           Row{"[control]\nports = 21",
-               "2:9: control.ports: 21 is no list; write one in brackets, such as [21]"},
-           Row{"[control]\nports = [\"21\"]",
-               "2:10: control.ports: \"21\" is no port; write a number from 1 to 65535, without "
-               "quotes"},
-           Row{"[control]\nports = [21.0]",
-               "2:10: control.ports: 21.0 is no port; write a number from 1 to 65535"},
-           Row{"[control]\nclients = \"10.0.0.0/8\"",
-               "2:11: control.clients: \"10.0.0.0/8\" is no list; write one in brackets, such as "
-               "[\"10.0.0.0/8\"]"},
-           Row{"[control]\nhold_time = 10",
-               "2:13: control.hold_time: 10 is no duration; write a whole number and s, min or h, "
-               "such as \"60s\""},
-           Row{"[control]\nhold_time = 10:00:00",
-               "2:13: control.hold_time: a date or time is no duration; write a whole number and "
-               "s, min or h, such as \"60s\""},
-           Row{"[data]\ndenied_ports = [[1, 2]]",
-               "2:17: data.denied_ports: a list is neither a port nor a range of ports; write 8080 "
-               "or \"6000-6063\", all from 1 to 65535, the lower end first"},
-           Row{"[data]\ndenied_ports = [{}]",
-               "2:17: data.denied_ports: a table is neither a port nor a range of ports; write "
-               "8080 or \"6000-6063\", all from 1 to 65535, the lower end first"},
-           Row{"[limits]\nsessions = \"many\"",
-               "2:12: limits.sessions: \"many\" is no whole number from 1 to 10000000; write one, "
-               "without quotes"},
-           Row{"[firewall]\ncarrier = 3",
-               "2:11: firewall.carrier: 3 is no text; write one, in quotes"},
-           Row{"control = 3",
-               "1:11: control: 3 is no table; write [control] on a line of its own, and its keys "
-               "below it"},
-           Row{"[[control]]\nports = [21]",
-               "1:1: control: [[control]] is for what there may be several of; write [control]"},
-           Row{"[refused_commands]\ncommands = [\"STOR\"]",
-               "1:1: refused_commands: [refused_commands] is for what there is one of; write "
-               "[[refused_commands]]"},
-           Row{"refused_commands = \"STOR\"",
-               "1:20: refused_commands: \"STOR\" is no table; write [[refused_commands]] on a line "
-               "of its own, and its keys below it"},
-           Row{"refused_commands = [\"STOR\"]",
-               "1:21: refused_commands: \"STOR\" is no table; write [[refused_commands]] on a line "
-               "of its own, and its keys below it"},
-           Row{"[data]\npublic_ports = 50000",
-               "2:16: data.public_ports: 50000 is no text; write one, in quotes"},
-           Row{"[[refused_commands]]\ncommands = \"STOR\"",
-               "2:12: refused_commands.commands: \"STOR\" is no list; write one in brackets, such "
-               "as [\"STOR\", \"DELE\"]"},
-           // Out of range.
-           Row{"[control]\nports = [0]",
-               "2:10: control.ports: 0 is no port; write a number from 1 to 65535"},
-           Row{"[control]\nports = [21, 70000]",
-               "2:14: control.ports: 70000 is no port; write a number from 1 to 65535"},
-           Row{"[data]\nlowest_port = 0",
-               "2:15: data.lowest_port: 0 is no port; write a number from 1 to 65535"},
-           Row{"[data]\nlowest_port = -1",
-               "2:15: data.lowest_port: -1 is no port; write a number from 1 to 65535"},
-           Row{"[limits]\nsessions = 0",
-               "2:12: limits.sessions: 0 is no whole number from 1 to 10000000; write one"},
-           Row{"[limits]\nsessions_per_client = 10000000000",
-               "2:23: limits.sessions_per_client: 10000000000 is no whole number from 1 to "
-               "10000000; write one"},
-           Row{"[limits]\nclient_prefix_ipv4 = 33",
-               "2:22: limits.client_prefix_ipv4: 33 is no whole number from 1 to 32; write one"},
-           Row{"[firewall]\nqueue = 65536",
-               "2:9: firewall.queue: 65536 is no whole number from 0 to 65535; write one"},
-           Row{"[firewall]\ndone_mark = 0x100000000",
-               "2:13: firewall.done_mark: 4294967296 is no whole number from 0 to 4294967295; "
-               "write one"},
-           Row{"[control]\nhold_time = \"1h\"",
-               "2:13: control.hold_time: \"1h\" is out of range; write \"1s\" to \"1min\""},
-           Row{"[data]\nexpectation_life = \"0s\"",
-               "2:20: data.expectation_life: \"0s\" is out of range; write \"1s\" to \"1h\""},
-           Row{"[limits]\nkept_memory = \"1KiB\"",
-               "2:15: limits.kept_memory: \"1KiB\" is out of range; write \"1MiB\" to \"16GiB\""},
-           // Not in the form that it must have.
-           Row{"[data]\nexpectation_life = \"60\"",
-               "2:20: data.expectation_life: \"60\" is no duration; write a whole number and s, "
-               "min or h, such as \"60s\""},
-           Row{"[data]\nexpectation_life = \"60 seconds\"",
-               "2:20: data.expectation_life: \"60 seconds\" is no duration; write a whole number "
-               "and s, min or h, such as \"60s\""},
-           Row{"[data]\nexpectation_life = \"1.5min\"",
-               "2:20: data.expectation_life: \"1.5min\" is no duration; write a whole number and "
-               "s, min or h, such as \"60s\""},
-           Row{"[limits]\nkept_memory = 67108864",
-               "2:15: limits.kept_memory: 67108864 is no size; write a whole number and KiB, MiB or "
-               "GiB, such as \"64MiB\""},
-           Row{"[limits]\nkept_memory = \"64MB\"",
-               "2:15: limits.kept_memory: \"64MB\" is no size; write a whole number and KiB, MiB or "
-               "GiB, such as \"64MiB\""},
-           Row{"[data]\ndenied_ports = [\"6063-6000\"]",
-               "2:17: data.denied_ports: \"6063-6000\" is neither a port nor a range of ports; "
-               "write 8080 or \"6000-6063\", all from 1 to 65535, the lower end first"},
-           Row{"[data]\ndenied_ports = [\"6000\"]",
-               "2:17: data.denied_ports: \"6000\" is neither a port nor a range of ports; write "
-               "8080 or \"6000-6063\", all from 1 to 65535, the lower end first"},
-           Row{"[data]\npublic_ports = \"50000\"",
-               "2:16: data.public_ports: \"50000\" is no range of ports; write one such as "
-               "\"50000-50999\", from 1 to 65535 and the lower end first, or \"any\""},
-           Row{"[data]\npublic_ports = \"50000-70000\"",
-               "2:16: data.public_ports: \"50000-70000\" is no range of ports; write one such as "
-               "\"50000-50999\", from 1 to 65535 and the lower end first, or \"any\""},
-           Row{"[data]\npublic_ports = \"\"",
-               "2:16: data.public_ports: \"\" is no text; write one, in quotes"},
-           Row{"[data]\npublic_port_choice = \"next\"",
-               "2:22: data.public_port_choice: \"next\" is none of \"kept\", \"random\"; write one "
-               "of them"},
-           Row{"[control]\ntls = \"required\"",
-               "2:7: control.tls: \"required\" is none of \"allow\", \"require\", \"clear-only\"; "
-               "write one of them"},
-           Row{"[data]\nexternal_addresses = [\"10.0.0.5\"]",
-               "2:23: data.external_addresses: \"10.0.0.5\" is no pair of addresses of one family; "
-               "write \"INSIDE=OUTSIDE\", such as \"10.0.0.5=203.0.113.5\""},
-           Row{"[data]\nexternal_addresses = [\"10.0.0.5=2001:db8::5\"]",
-               "2:23: data.external_addresses: \"10.0.0.5=2001:db8::5\" is no pair of addresses of "
-               "one family; write \"INSIDE=OUTSIDE\", such as \"10.0.0.5=203.0.113.5\""},
-           Row{"[firewall]\ncarrier = \"ftp\"",
-               "2:11: firewall.carrier: carrier 'ftp' is the kernel's own FTP helper, which would "
-               "rewrite the same lines a second time; choose one that is inert on FTP, as in "
-               "--carrier sane"},
-           Row{"[firewall]\ncarrier = \"sane; reboot\"",
-               "2:11: firewall.carrier: carrier 'sane; reboot' is no name of a conntrack helper; "
-               "give 1 to 15 letters, digits, '-', '_' or '.', as in --carrier sane"},
-           Row{"[firewall]\ncarrier = \"\"",
-               "2:11: firewall.carrier: \"\" is no text; write one, in quotes"},
-           Row{"[control]\ntls = \"\\u001b[2J\"",
-               "2:7: control.tls: \"\\x1b[2J\" is none of \"allow\", \"require\", \"clear-only\"; "
-               "write one of them"},
-           // Networks.
-           Row{"[control]\nclients = [\"10.0.0.1/8\"]",
-               "2:12: control.clients: \"10.0.0.1/8\" has bits set behind its prefix; write "
-               "\"10.0.0.0/8\" for the network or \"10.0.0.1\" for the host alone"},
-           Row{"[control]\nclients = [\"2001:db8::1/32\"]",
-               "2:12: control.clients: \"2001:db8::1/32\" has bits set behind its prefix; write "
-               "\"2001:db8::/32\" for the network or \"2001:db8::1\" for the host alone"},
-           Row{"[control]\nclients = [\"10.0.0.0/33\"]",
-               "2:12: control.clients: \"10.0.0.0/33\" is no network; its prefix may have up to 32 "
-               "bits"},
-           Row{"[control]\nclients = [\"10.0.0.0/255.0.0.0\"]",
-               "2:12: control.clients: \"10.0.0.0/255.0.0.0\" is no network; write one such as "
-               "\"10.0.0.0/8\" or \"2001:db8::/32\""},
-           Row{"[control]\nclients = [\"lan\"]",
-               "2:12: control.clients: \"lan\" is no network; write one such as \"10.0.0.0/8\" or "
-               "\"2001:db8::/32\""},
-           Row{"[control]\nclients = [10]",
-               "2:12: control.clients: 10 is no network; write one such as \"10.0.0.0/8\" or "
-               "\"2001:db8::/32\""},
-           // Said twice, or not at all.
-           Row{"[control]\nports = [21, 2121, 21]",
-               "2:20: control.ports: 21 is named twice; name it once"},
-           Row{"[control]\nports = []",
-               "2:9: control.ports: an empty list will not do; write one with something in it, "
-               "such as [21]"},
-           Row{"[data]\ndenied_ports = [6001, \"6000-6063\"]",
-               "2:23: data.denied_ports: \"6000-6063\" denies port 6001 a second time; name each "
-               "port once"},
-           Row{"[data]\ndenied_ports = [8080, 8080]",
-               "2:23: data.denied_ports: 8080 denies port 8080 a second time; name each port once"},
-           Row{"[[refused_commands]]\ncommands = []",
-               "2:12: refused_commands.commands: an empty list will not do; write one with "
-               "something in it, such as [\"STOR\", \"DELE\"]"},
-           Row{"[[refused_commands]]\ncommands = [\"STOR\", \"stor\"]",
-               "2:21: refused_commands.commands: \"stor\" is named twice; name it once"},
-           Row{"[[refused_commands]]\nclients = []\ncommands = [\"STOR\"]",
-               "2:11: refused_commands.clients: an empty list will not do; leave the key out to "
-               "mean all clients"},
-           Row{"[[refused_commands]]\nclients = [\"10.0.0.0/8\"]",
-               "1:1: refused_commands: commands is missing; add commands = [\"STOR\"] or such"},
-           Row{"[[foreign_addresses]]\nannouncer = \"10.0.0.0/8\"",
-               "1:1: foreign_addresses: announced is missing; add announced = \"10.0.0.0/24\" or "
-               "such"},
-           Row{"[[foreign_addresses]]\nannounced = \"10.0.0.0/8\"",
-               "1:1: foreign_addresses: announcer is missing; add announcer = \"10.0.0.0/24\" or "
-               "such"},
-           Row{"[[foreign_addresses]]\nannounced = \"10.0.0.0/8\"\nannouncer = \"::/0\"",
-               "1:1: foreign_addresses: ::/0 and 10.0.0.0/8 are of two families, but a data "
-               "connection has one; write a pair for each family"},
-           // Words that are not known.
-           Row{"[[refused_commands]]\ncommands = [\"STORE\"]",
-               "2:13: refused_commands.commands: \"STORE\" is no FTP command; did you mean "
-               "\"STOR\"?"},
-           Row{"[[refused_commands]]\ncommands = [\"delete\"]",
-               "2:13: refused_commands.commands: \"delete\" is no FTP command; did you mean "
-               "\"DELE\"?"},
-           Row{"[[refused_commands]]\ncommands = [\"UPLOAD\"]",
-               "2:13: refused_commands.commands: \"UPLOAD\" is no FTP command; write one as it is "
-               "on the wire, such as \"STOR\" or \"DELE\""},
-           Row{"[[refused_commands]]\ncommands = [\"SITE CHMOD\"]",
-               "2:13: refused_commands.commands: \"SITE CHMOD\" has more than one word; a command "
-               "is refused by its first word alone"},
-           Row{"[[refused_commands]]\ncomands = [\"STOR\"]\ncommands = [\"STOR\"]",
-               "2:1: refused_commands.comands: there is no such key; did you mean commands?"},
-           Row{"[[refused_commands]]\nservers = []\ncommands = [\"STOR\"]",
-               "2:1: refused_commands.servers: there is no such key; it belongs in [control]"},
-           Row{"[control]\nlogin_requird = true",
-               "2:1: control.login_requird: there is no such key; did you mean login_required?"},
-           Row{"[control]\nsessions = 3",
-               "2:1: control.sessions: there is no such key; it belongs in [limits]"},
-           Row{"[control]\ntls_mode = \"allow\"",
-               "2:1: control.tls_mode: there is no such key; control has ports, clients, servers, "
-               "login_required, tls, hold_time"},
-           Row{"[controll]\nports = [21]",
-               "1:2: controll: there is no such table; did you mean control?"},
-           Row{"[http]\nlisten = \"127.0.0.1:9121\"",
-               "1:2: http: there is no such table; there are control, data, limits, firewall, "
-               "refused_commands, foreign_addresses"},
-           Row{"login_required = true",
-               "1:1: login_required: there is no such key; it belongs in [control]"},
-           Row{"\"\" = true",
-               "1:1: \"\": there is no such key; there are control, data, limits, firewall, "
-               "refused_commands, foreign_addresses"},
-           Row{"[data]\n\"\\u001b[2J\" = true",
-               "2:1: data.\"\\x1b[2J\": there is no such key; data has active, active_pipelined, "
-               "lowest_port, denied_ports, public_ports, public_port_choice, external_addresses, "
-               "expectation_life"},
-           Row{"[refused_command]\n",
-               "1:2: refused_command: there is no such table; did you mean refused_commands?"},
-           // What does not go together.
-           Row{"[data]\npublic_ports = \"500-600\"",
-               "2:16: data.public_ports: the public ports \"500-600\" begin below the lowest port, "
-               "1024; raise them, or lower data.lowest_port"},
-           Row{"[data]\nlowest_port = 60000\npublic_ports = \"50000-50999\"",
-               "3:16: data.public_ports: the public ports \"50000-50999\" begin below the lowest "
-               "port, 60000; raise them, or lower data.lowest_port"},
-           Row{"[data]\npublic_ports = \"5000-8000\"",
-               "2:16: data.public_ports: the public ports \"5000-8000\" contain port 5432, which "
-               "is denied; write \"6380-8000\""},
-           Row{"[data]\npublic_ports = \"8080-8080\"",
-               "2:16: data.public_ports: the public ports \"8080-8080\" contain port 8080, which "
-               "is denied; choose others"},
-           Row{"[control]\nports = [21, 2121]\n[data]\npublic_ports = \"2100-2999\"",
-               "4:16: data.public_ports: the public ports \"2100-2999\" contain port 2121, which "
-               "is a control port; write \"2122-2999\""},
-           Row{"[limits]\nsessions = 500",
-               "2:12: limits.sessions: a client may have 1000 sessions, but there may be 500 in "
-               "all; lower limits.sessions_per_client to 500 or less, or raise limits.sessions"},
-           Row{"[limits]\nsessions = 500\nsessions_per_client = 501",
-               "3:23: limits.sessions_per_client: a client may have 501 sessions, but there may be "
-               "500 in all; lower limits.sessions_per_client to 500 or less, or raise "
-               "limits.sessions"},
-           Row{"[limits]\nexpectations_per_client = 30000",
-               "2:27: limits.expectations_per_client: a client may have 30000 expectations, but "
-               "there may be 20000 in all; lower limits.expectations_per_client to 20000 or less, "
-               "or raise limits.expectations"},
-           Row{"[control]\ntls = \"require\"\n[[refused_commands]]\ncommands = [\"AUTH\"]",
-               "2:7: control.tls: \"require\" lets nobody in 0.0.0.0/0 log in, whose AUTH is "
-               "refused; take AUTH out of refused_commands, or write tls = \"allow\""},
-           Row{"[data]\nexternal_addresses = [\"10.0.0.5=203.0.113.5\", \"10.0.0.6=203.0.113.5\"]",
-               "2:22: data.external_addresses: \"10.0.0.5=203.0.113.5\" and "
-               "\"10.0.0.6=203.0.113.5\" have an address in common, but addresses are mapped one "
-               "to one; take one out"},
-           Row{"[data]\nexternal_addresses = [\"10.0.0.5=203.0.113.5\", \"10.0.0.5=203.0.113.6\"]",
-               "2:22: data.external_addresses: \"10.0.0.5=203.0.113.5\" and "
-               "\"10.0.0.5=203.0.113.6\" have an address in common, but addresses are mapped one "
-               "to one; take one out"},
-       }) {
+  for (
+      const auto& [text, error] : {
+          // The wrong type.
+          Row{"[control]\nlogin_required = \"yes\"",
+              "2:18: control.login_required: \"yes\" is neither true nor false; write one of "
+              "them, without quotes"},
+          Row{"[control]\nlogin_required = 1",
+              "2:18: control.login_required: 1 is neither true nor false; write one of them"},
+          Row{"[control]\ntls = true",
+              "2:7: control.tls: true is none of \"allow\", \"require\", \"clear-only\"; write "
+              "one of them"},
+          Row{"[control]\nports = 21",
+              "2:9: control.ports: 21 is no list; write one in brackets, such as [21]"},
+          Row{"[control]\nports = [\"21\"]",
+              "2:10: control.ports: \"21\" is no port; write a number from 1 to 65535, without "
+              "quotes"},
+          Row{"[control]\nports = [21.0]",
+              "2:10: control.ports: 21.0 is no port; write a number from 1 to 65535"},
+          Row{"[control]\nclients = \"10.0.0.0/8\"",
+              "2:11: control.clients: \"10.0.0.0/8\" is no list; write one in brackets, such as "
+              "[\"10.0.0.0/8\"]"},
+          Row{"[control]\nhold_time = 10",
+              "2:13: control.hold_time: 10 is no duration; write a whole number and s, min or h, "
+              "such as \"60s\""},
+          Row{"[control]\nhold_time = 10:00:00",
+              "2:13: control.hold_time: a date or time is no duration; write a whole number and "
+              "s, min or h, such as \"60s\""},
+          Row{"[data]\ndenied_ports = [[1, 2]]",
+              "2:17: data.denied_ports: a list is neither a port nor a range of ports; write 8080 "
+              "or \"6000-6063\", all from 1 to 65535, the lower end first"},
+          Row{"[data]\ndenied_ports = [{}]",
+              "2:17: data.denied_ports: a table is neither a port nor a range of ports; write "
+              "8080 or \"6000-6063\", all from 1 to 65535, the lower end first"},
+          Row{"[limits]\nsessions = \"many\"",
+              "2:12: limits.sessions: \"many\" is no whole number from 1 to 10000000; write one, "
+              "without quotes"},
+          Row{"[firewall]\ncarrier = 3",
+              "2:11: firewall.carrier: 3 is no text; write one, in quotes"},
+          Row{"control = 3",
+              "1:11: control: 3 is no table; write [control] on a line of its own, and its keys "
+              "below it"},
+          Row{"[[control]]\nports = [21]",
+              "1:1: control: [[control]] is for what there may be several of; write [control]"},
+          Row{"[refused_commands]\ncommands = [\"STOR\"]",
+              "1:1: refused_commands: [refused_commands] is for what there is one of; write "
+              "[[refused_commands]]"},
+          Row{"refused_commands = \"STOR\"",
+              "1:20: refused_commands: \"STOR\" is no table; write [[refused_commands]] on a line "
+              "of its own, and its keys below it"},
+          Row{"refused_commands = [\"STOR\"]",
+              "1:21: refused_commands: \"STOR\" is no table; write [[refused_commands]] on a line "
+              "of its own, and its keys below it"},
+          Row{"[data]\npublic_ports = 50000",
+              "2:16: data.public_ports: 50000 is no text; write one, in quotes"},
+          Row{"[[refused_commands]]\ncommands = \"STOR\"",
+              "2:12: refused_commands.commands: \"STOR\" is no list; write one in brackets, such "
+              "as [\"STOR\", \"DELE\"]"},
+          // Out of range.
+          Row{"[control]\nports = [0]",
+              "2:10: control.ports: 0 is no port; write a number from 1 to 65535"},
+          Row{"[control]\nports = [21, 70000]",
+              "2:14: control.ports: 70000 is no port; write a number from 1 to 65535"},
+          Row{"[data]\nlowest_port = 0",
+              "2:15: data.lowest_port: 0 is no port; write a number from 1 to 65535"},
+          Row{"[data]\nlowest_port = -1",
+              "2:15: data.lowest_port: -1 is no port; write a number from 1 to 65535"},
+          Row{"[limits]\nsessions = 0",
+              "2:12: limits.sessions: 0 is no whole number from 1 to 10000000; write one"},
+          Row{"[limits]\nsessions_per_client = 10000000000",
+              "2:23: limits.sessions_per_client: 10000000000 is no whole number from 1 to "
+              "10000000; write one"},
+          Row{"[limits]\nclient_prefix_ipv4 = 33",
+              "2:22: limits.client_prefix_ipv4: 33 is no whole number from 1 to 32; write one"},
+          Row{"[firewall]\nqueue = 65536",
+              "2:9: firewall.queue: 65536 is no whole number from 0 to 65535; write one"},
+          Row{"[firewall]\ndone_mark = 0x100000000",
+              "2:13: firewall.done_mark: 4294967296 is no whole number from 0 to 4294967295; "
+              "write one"},
+          Row{"[control]\nhold_time = \"1h\"",
+              "2:13: control.hold_time: \"1h\" is out of range; write \"1s\" to \"1min\""},
+          Row{"[data]\nexpectation_life = \"0s\"",
+              "2:20: data.expectation_life: \"0s\" is out of range; write \"1s\" to \"1h\""},
+          Row{"[limits]\nkept_memory = \"1KiB\"",
+              "2:15: limits.kept_memory: \"1KiB\" is out of range; write \"1MiB\" to \"16GiB\""},
+          // Not in the form that it must have.
+          Row{"[data]\nexpectation_life = \"60\"",
+              "2:20: data.expectation_life: \"60\" is no duration; write a whole number and s, "
+              "min or h, such as \"60s\""},
+          Row{"[data]\nexpectation_life = \"60 seconds\"",
+              "2:20: data.expectation_life: \"60 seconds\" is no duration; write a whole number "
+              "and s, min or h, such as \"60s\""},
+          Row{"[data]\nexpectation_life = \"1.5min\"",
+              "2:20: data.expectation_life: \"1.5min\" is no duration; write a whole number and "
+              "s, min or h, such as \"60s\""},
+          Row{"[limits]\nkept_memory = 67108864",
+              "2:15: limits.kept_memory: 67108864 is no size; write a whole number and KiB, MiB or "
+              "GiB, such as \"64MiB\""},
+          Row{"[limits]\nkept_memory = \"64MB\"",
+              "2:15: limits.kept_memory: \"64MB\" is no size; write a whole number and KiB, MiB or "
+              "GiB, such as \"64MiB\""},
+          Row{"[data]\ndenied_ports = [\"6063-6000\"]",
+              "2:17: data.denied_ports: \"6063-6000\" is neither a port nor a range of ports; "
+              "write 8080 or \"6000-6063\", all from 1 to 65535, the lower end first"},
+          Row{"[data]\ndenied_ports = [\"6000\"]",
+              "2:17: data.denied_ports: \"6000\" is neither a port nor a range of ports; write "
+              "8080 or \"6000-6063\", all from 1 to 65535, the lower end first"},
+          Row{"[data]\npublic_ports = \"50000\"",
+              "2:16: data.public_ports: \"50000\" is no range of ports; write one such as "
+              "\"50000-50999\", from 1 to 65535 and the lower end first, or \"any\""},
+          Row{"[data]\npublic_ports = \"50000-70000\"",
+              "2:16: data.public_ports: \"50000-70000\" is no range of ports; write one such as "
+              "\"50000-50999\", from 1 to 65535 and the lower end first, or \"any\""},
+          Row{"[data]\npublic_ports = \"\"",
+              "2:16: data.public_ports: \"\" is no text; write one, in quotes"},
+          Row{"[data]\npublic_port_choice = \"next\"",
+              "2:22: data.public_port_choice: \"next\" is none of \"kept\", \"random\"; write one "
+              "of them"},
+          Row{"[control]\ntls = \"required\"",
+              "2:7: control.tls: \"required\" is none of \"allow\", \"require\", \"clear-only\"; "
+              "write one of them"},
+          Row{"[data]\nexternal_addresses = [\"10.0.0.5\"]",
+              "2:23: data.external_addresses: \"10.0.0.5\" is no pair of addresses of one family; "
+              "write \"INSIDE=OUTSIDE\", such as \"10.0.0.5=203.0.113.5\""},
+          Row{"[data]\nexternal_addresses = [\"10.0.0.5=2001:db8::5\"]",
+              "2:23: data.external_addresses: \"10.0.0.5=2001:db8::5\" is no pair of addresses of "
+              "one family; write \"INSIDE=OUTSIDE\", such as \"10.0.0.5=203.0.113.5\""},
+          Row{"[firewall]\ncarrier = \"ftp\"",
+              "2:11: firewall.carrier: carrier 'ftp' is the kernel's own FTP helper, which would "
+              "rewrite the same lines a second time; choose one that is inert on FTP, as in "
+              "--carrier sane"},
+          Row{"[firewall]\ncarrier = \"sane; reboot\"",
+              "2:11: firewall.carrier: carrier 'sane; reboot' is no name of a conntrack helper; "
+              "give 1 to 15 letters, digits, '-', '_' or '.', as in --carrier sane"},
+          Row{"[firewall]\ncarrier = \"\"",
+              "2:11: firewall.carrier: \"\" is no text; write one, in quotes"},
+          Row{"[control]\ntls = \"\\u001b[2J\"",
+              "2:7: control.tls: \"\\x1b[2J\" is none of \"allow\", \"require\", \"clear-only\"; "
+              "write one of them"},
+          // Networks.
+          Row{"[control]\nclients = [\"10.0.0.1/8\"]",
+              "2:12: control.clients: \"10.0.0.1/8\" has bits set behind its prefix; write "
+              "\"10.0.0.0/8\" for the network or \"10.0.0.1\" for the host alone"},
+          Row{"[control]\nclients = [\"2001:db8::1/32\"]",
+              "2:12: control.clients: \"2001:db8::1/32\" has bits set behind its prefix; write "
+              "\"2001:db8::/32\" for the network or \"2001:db8::1\" for the host alone"},
+          Row{"[control]\nclients = [\"10.0.0.0/33\"]",
+              "2:12: control.clients: \"10.0.0.0/33\" is no network; its prefix may have up to 32 "
+              "bits"},
+          Row{"[control]\nclients = [\"10.0.0.0/255.0.0.0\"]",
+              "2:12: control.clients: \"10.0.0.0/255.0.0.0\" is no network; write one such as "
+              "\"10.0.0.0/8\" or \"2001:db8::/32\""},
+          Row{"[control]\nclients = [\"lan\"]",
+              "2:12: control.clients: \"lan\" is no network; write one such as \"10.0.0.0/8\" or "
+              "\"2001:db8::/32\""},
+          Row{"[control]\nclients = [10]",
+              "2:12: control.clients: 10 is no network; write one such as \"10.0.0.0/8\" or "
+              "\"2001:db8::/32\""},
+          // Said twice, or not at all.
+          Row{"[control]\nports = [21, 2121, 21]",
+              "2:20: control.ports: 21 is named twice; name it once"},
+          Row{"[control]\nports = []",
+              "2:9: control.ports: an empty list will not do; write one with something in it, "
+              "such as [21]"},
+          Row{"[data]\ndenied_ports = [6001, \"6000-6063\"]",
+              "2:23: data.denied_ports: \"6000-6063\" denies port 6001 a second time; name each "
+              "port once"},
+          Row{"[data]\ndenied_ports = [8080, 8080]",
+              "2:23: data.denied_ports: 8080 denies port 8080 a second time; name each port once"},
+          Row{"[[refused_commands]]\ncommands = []",
+              "2:12: refused_commands.commands: an empty list will not do; write one with "
+              "something in it, such as [\"STOR\", \"DELE\"]"},
+          Row{"[[refused_commands]]\ncommands = [\"STOR\", \"stor\"]",
+              "2:21: refused_commands.commands: \"stor\" is named twice; name it once"},
+          Row{"[[refused_commands]]\nclients = []\ncommands = [\"STOR\"]",
+              "2:11: refused_commands.clients: an empty list will not do; leave the key out to "
+              "mean all clients"},
+          Row{"[[refused_commands]]\nclients = [\"10.0.0.0/8\"]",
+              "1:1: refused_commands: commands is missing; add commands = [\"STOR\"] or such"},
+          Row{"[[foreign_addresses]]\nannouncer = \"10.0.0.0/8\"",
+              "1:1: foreign_addresses: announced is missing; add announced = \"10.0.0.0/24\" or "
+              "such"},
+          Row{"[[foreign_addresses]]\nannounced = \"10.0.0.0/8\"",
+              "1:1: foreign_addresses: announcer is missing; add announcer = \"10.0.0.0/24\" or "
+              "such"},
+          Row{"[[foreign_addresses]]\nannounced = \"10.0.0.0/8\"\nannouncer = \"::/0\"",
+              "1:1: foreign_addresses: ::/0 and 10.0.0.0/8 are of two families, but a data "
+              "connection has one; write a pair for each family"},
+          // Words that are not known.
+          Row{"[[refused_commands]]\ncommands = [\"STORE\"]",
+              "2:13: refused_commands.commands: \"STORE\" is no FTP command; did you mean "
+              "\"STOR\"?"},
+          Row{"[[refused_commands]]\ncommands = [\"delete\"]",
+              "2:13: refused_commands.commands: \"delete\" is no FTP command; did you mean "
+              "\"DELE\"?"},
+          Row{"[[refused_commands]]\ncommands = [\"UPLOAD\"]",
+              "2:13: refused_commands.commands: \"UPLOAD\" is no FTP command; write one as it is "
+              "on the wire, such as \"STOR\" or \"DELE\""},
+          Row{"[[refused_commands]]\ncommands = [\"SITE CHMOD\"]",
+              "2:13: refused_commands.commands: \"SITE CHMOD\" has more than one word; a command "
+              "is refused by its first word alone"},
+          Row{"[[refused_commands]]\ncomands = [\"STOR\"]\ncommands = [\"STOR\"]",
+              "2:1: refused_commands.comands: there is no such key; did you mean commands?"},
+          Row{"[[refused_commands]]\nservers = []\ncommands = [\"STOR\"]",
+              "2:1: refused_commands.servers: there is no such key; it belongs in [control]"},
+          Row{"[control]\nlogin_requird = true",
+              "2:1: control.login_requird: there is no such key; did you mean login_required?"},
+          Row{"[control]\nsessions = 3",
+              "2:1: control.sessions: there is no such key; it belongs in [limits]"},
+          Row{"[control]\ntls_mode = \"allow\"",
+              "2:1: control.tls_mode: there is no such key; control has ports, clients, servers, "
+              "login_required, tls, hold_time"},
+          Row{"[controll]\nports = [21]",
+              "1:2: controll: there is no such table; did you mean control?"},
+          Row{"[http]\nlisten = \"127.0.0.1:9121\"",
+              "1:2: http: there is no such table; there are control, data, limits, firewall, "
+              "refused_commands, foreign_addresses"},
+          Row{"login_required = true",
+              "1:1: login_required: there is no such key; it belongs in [control]"},
+          Row{"\"\" = true",
+              "1:1: \"\": there is no such key; there are control, data, limits, firewall, "
+              "refused_commands, foreign_addresses"},
+          Row{"[data]\n\"\\u001b[2J\" = true",
+              "2:1: data.\"\\x1b[2J\": there is no such key; data has active, active_pipelined, "
+              "lowest_port, denied_ports, public_ports, public_port_choice, external_addresses, "
+              "expectation_life"},
+          Row{"[refused_command]\n",
+              "1:2: refused_command: there is no such table; did you mean refused_commands?"},
+          // What does not go together.
+          Row{"[data]\npublic_ports = \"500-600\"",
+              "2:16: data.public_ports: the public ports \"500-600\" begin below the lowest port, "
+              "1024; raise them, or lower data.lowest_port"},
+          Row{"[data]\nlowest_port = 60000\npublic_ports = \"50000-50999\"",
+              "3:16: data.public_ports: the public ports \"50000-50999\" begin below the lowest "
+              "port, 60000; raise them, or lower data.lowest_port"},
+          Row{"[data]\npublic_ports = \"5000-8000\"",
+              "2:16: data.public_ports: the public ports \"5000-8000\" contain port 5432, which "
+              "is denied; write \"6380-8000\""},
+          Row{"[data]\npublic_ports = \"8080-8080\"",
+              "2:16: data.public_ports: the public ports \"8080-8080\" contain port 8080, which "
+              "is denied; choose others"},
+          Row{"[control]\nports = [21, 2121]\n[data]\npublic_ports = \"2100-2999\"",
+              "4:16: data.public_ports: the public ports \"2100-2999\" contain port 2121, which "
+              "is a control port; write \"2122-2999\""},
+          Row{"[limits]\nsessions = 500",
+              "2:12: limits.sessions: a client may have 1000 sessions, but there may be 500 in "
+              "all; lower limits.sessions_per_client to 500 or less, or raise limits.sessions"},
+          Row{"[limits]\nsessions = 500\nsessions_per_client = 501",
+              "3:23: limits.sessions_per_client: a client may have 501 sessions, but there may be "
+              "500 in all; lower limits.sessions_per_client to 500 or less, or raise "
+              "limits.sessions"},
+          Row{"[limits]\nexpectations_per_client = 30000",
+              "2:27: limits.expectations_per_client: a client may have 30000 expectations, but "
+              "there may be 20000 in all; lower limits.expectations_per_client to 20000 or less, "
+              "or raise limits.expectations"},
+          Row{"[control]\ntls = \"require\"\n[[refused_commands]]\ncommands = [\"AUTH\"]",
+              "2:7: control.tls: \"require\" lets nobody in 0.0.0.0/0 log in, whose AUTH is "
+              "refused; take AUTH out of refused_commands, or write tls = \"allow\""},
+          Row{"[data]\nexternal_addresses = [\"10.0.0.5=203.0.113.5\", \"10.0.0.6=203.0.113.5\"]",
+              "2:22: data.external_addresses: \"10.0.0.5=203.0.113.5\" and "
+              "\"10.0.0.6=203.0.113.5\" have an address in common, but addresses are mapped one "
+              "to one; take one out"},
+          Row{"[data]\nexternal_addresses = [\"10.0.0.5=203.0.113.5\", \"10.0.0.5=203.0.113.6\"]",
+              "2:22: data.external_addresses: \"10.0.0.5=203.0.113.5\" and "
+              "\"10.0.0.5=203.0.113.6\" have an address in common, but addresses are mapped one "
+              "to one; take one out"},
+      }) {
     CAPTURE(text);
     CHECK(errors_of(text) == ConfigErrors{std::string{"f.toml:"} + error});
   }

@@ -471,6 +471,28 @@ TEST_CASE("an external address is advertised outside and shifted by the engine, 
   }
 }
 
+TEST_CASE("a session that an external address has edited goes on when the address is gone") {
+  const Master master = master_of(endpoint("198.51.100.7", 40000), endpoint("198.51.100.7", 40000),
+                                  endpoint("10.0.0.2", 21), endpoint("10.0.0.2", 21));
+  Policy policy;
+  policy.external_addresses = {{*Address::parse("10.0.0.2"), *Address::parse("203.0.113.100")}};
+  Conversation conversation(master, {.owner = OffsetOwner::engine}, policy);
+  conversation.log_in();
+  conversation.client("PASV\r\n");
+  conversation.server("227 Entering Passive Mode (10,0,0,2,195,80)\r\n");
+
+  conversation.engine().set_policy(Policy{});
+  conversation.client("NOOP\r\n");
+  conversation.server("200 Still here.\r\n");
+  conversation.client("PASV\r\n");
+  conversation.server("227 Entering Passive Mode (10,0,0,2,195,81)\r\n");
+  CHECK(conversation.client_received().ends_with(
+      "(203,0,113,100,195,80)\r\n200 Still here.\r\n"
+      "227 Entering Passive Mode (10,0,0,2,195,81)\r\n"));
+  const Peer& server = conversation.peer(Direction::reply);
+  CHECK(server.acknowledged == server.sent_until);
+}
+
 TEST_CASE("rule 25: a client on the inside network is not told the external address") {
   const Master master = master_of(endpoint("10.0.0.9", 40000), endpoint("10.0.0.9", 40000),
                                   endpoint("10.0.0.2", 21), endpoint("10.0.0.2", 21));
