@@ -552,6 +552,12 @@ void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning
   }
 }
 
+bool Engine::names_gateway(const Master& master, const Announcement& announcement) const {
+  return announcement.address && !names_own_end(policy_, master, announcement) &&
+         std::find(gateway_addresses_.begin(), gateway_addresses_.end(), *announcement.address) !=
+             gateway_addresses_.end();
+}
+
 void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& meaning) {
   const Master& master = *passage.connection.master;
   if (!line.start_certain) {
@@ -562,6 +568,10 @@ void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& 
       parse_announcement(meaning.announcement, line.text.substr(meaning.begin));
   if (!announcement) {
     decide(passage, Action::forward, Reason::unparsable, line.text);
+    return;
+  }
+  if (names_gateway(master, *announcement)) {
+    decide(passage, Action::forward, Reason::gateway_address, line.text);
     return;
   }
   if (const Reason reason = objection(policy_, master, *announcement); reason != Reason::none) {

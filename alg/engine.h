@@ -52,6 +52,10 @@ class Engine {
 
   /// From the next line on, for the sessions that are under way too.
   void set_policy(Policy policy);
+  /// The machine's own addresses, which no end but itself may announce (protocol rule 22).
+  void set_gateway_addresses(std::vector<Address> addresses) {
+    gateway_addresses_ = std::move(addresses);
+  }
 
   /// Takes one packet of a control connection as it stands before NAT, in the order of arrival.
   /// `now` never goes back.
@@ -133,6 +137,7 @@ class Engine {
 
   void on_line(Passage& passage, const Line& line);
   void note_meaning(Passage& passage, std::string_view line, const Meaning& meaning);
+  bool names_gateway(const Master& master, const Announcement& announcement) const;
   void on_announcement(Passage& passage, const Line& line, const Meaning& meaning);
   void open(Passage& passage, const Line& line, const Announcement& announcement, Seq position);
   bool refuse(Passage& passage, const Line& line);
@@ -152,6 +157,7 @@ class Engine {
   bool pay_owed(Connection& connection, Direction direction, Time now);
 
   Policy policy_;
+  std::vector<Address> gateway_addresses_;
   Masters& masters_;
   Injector& injector_;
   ConnectionTable connections_;

@@ -9,9 +9,8 @@
 namespace ftpalg {
 namespace {
 
-template <typename Value>
-bool contains(const std::vector<Value>& values, const Value& value) {
-  return std::find(values.begin(), values.end(), value) != values.end();
+bool contains_port(const std::vector<Port>& ports, Port port) {
+  return std::find(ports.begin(), ports.end(), port) != ports.end();
 }
 
 bool contains_address(const std::vector<Network>& networks, const Address& address) {
@@ -52,7 +51,6 @@ Reason objection(const Policy& policy, const Master& master, const Announcement&
       return Reason::unusable_address;
     }
     if (!names_own_end(policy, master, announcement)) {
-      if (contains(policy.gateway_addresses, address)) return Reason::gateway_address;
       const bool is_allowed =
           std::any_of(policy.foreign_addresses.begin(), policy.foreign_addresses.end(),
                       [&](const ForeignAddresses& pair) {
@@ -61,8 +59,8 @@ Reason objection(const Policy& policy, const Master& master, const Announcement&
       if (!is_allowed) return Reason::foreign_address;
     }
   }
-  const bool is_refused =
-      announcement.port < policy.lowest_port || contains(policy.denied_ports, announcement.port);
+  const bool is_refused = announcement.port < policy.lowest_port ||
+                          contains_port(policy.denied_ports, announcement.port);
   return is_refused ? Reason::refused_port : Reason::none;
 }
 

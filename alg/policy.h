@@ -92,8 +92,6 @@ struct Policy {
   std::vector<Port> denied_ports = default_denied_ports();
   /// Announcements of a third host open nothing but within one of these.
   std::vector<ForeignAddresses> foreign_addresses;
-  /// This machine's own addresses, which no end but itself may announce (protocol rule 22).
-  std::vector<Address> gateway_addresses;
 
   // What is advertised.
 

@@ -64,6 +64,11 @@ enum class Reason : std::uint8_t {
 
 inline constexpr std::size_t reason_count = static_cast<std::size_t>(Reason::held_too_long) + 1;
 
+/// Something was refused because there is too much of it, and who asks for so much matters.
+constexpr bool is_cap(Reason reason) {
+  return reason >= Reason::sessions_full && reason <= Reason::client_expectations_full;
+}
+
 /// A sentence without its full stop, for people who look for the cause of a failed transfer.
 std::string_view text(Reason reason);
 

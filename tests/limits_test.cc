@@ -252,7 +252,6 @@ TEST_CASE("a new policy holds from the next line on") {
 TEST_CASE("rule 21: a third host is opened between the networks that the policy names") {
   Policy policy;
   policy.foreign_addresses = {{*Network::parse("10.0.0.0/24"), *Network::parse("192.0.2.0/24")}};
-  policy.gateway_addresses = {*Address::parse("192.0.2.1")};
   struct Row {
     const char* line;
     Reason reason;
@@ -263,6 +262,7 @@ TEST_CASE("rule 21: a third host is opened between the networks that the policy 
                                      Row{"PORT 192,0,3,7,195,80\r\n", Reason::foreign_address}}) {
     CAPTURE(line);
     Conversation conversation(client_behind_snat(), {}, policy);
+    conversation.engine().set_gateway_addresses({*Address::parse("192.0.2.1")});
     conversation.log_in();
     conversation.client(line);
     CHECK(conversation.server_received().ends_with(line));

@@ -27,6 +27,8 @@
 #include "tools/decision_text.h"
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
+#include "tools/log_limit.h"
+#include "tools/own_addresses.h"
 #include "tools/running_config.h"
 
 namespace ftpalg::tools {
@@ -84,17 +86,42 @@ std::uint32_t random_number() {
   return number;
 }
 
-void log(const Decision& decision, const Ctnetlink& ctnetlink) {
-  const bool kernel_refused =
-      decision.reason == Reason::expectation_failed || decision.reason == Reason::offsets_failed;
-  if (kernel_refused) {
-    spdlog::warn("{}: {}", decision_text(decision), std::strerror(ctnetlink.last_error()));
-  } else if (decision.action == Action::wait) {
-    spdlog::debug("{}", decision_text(decision));
-  } else {
-    spdlog::info("{}", decision_text(decision));
+/// Tells decisions, of one client not more than LogLimit admits.
+class DecisionLog {
+ public:
+  explicit DecisionLog(const Ctnetlink& ctnetlink) : ctnetlink_(ctnetlink) {}
+
+  void tell(std::span<const Decision> decisions) {
+    for (const Decision& decision : decisions) {
+      if (limit_.admits(decision.control.source.address, now())) tell(decision);
+    }
   }
-}
+  void tell_left_out() {
+    for (const auto& [client, lines] : limit_.take_left_out(now())) {
+      spdlog::warn("{}: {} more lines within {} s are left out",
+                   client.is_unspecified() ? "other clients" : client.text(), lines,
+                   std::chrono::duration_cast<std::chrono::seconds>(LogLimit::window).count());
+    }
+  }
+
+ private:
+  void tell(const Decision& decision) const {
+    const bool kernel_refused =
+        decision.reason == Reason::expectation_failed || decision.reason == Reason::offsets_failed;
+    if (kernel_refused) {
+      spdlog::warn("{}: {}", decision_text(decision), std::strerror(ctnetlink_.last_error()));
+    } else if (is_cap(decision.reason)) {
+      spdlog::warn("{}", decision_text(decision));
+    } else if (decision.action == Action::wait) {
+      spdlog::debug("{}", decision_text(decision));
+    } else {
+      spdlog::info("{}", decision_text(decision));
+    }
+  }
+
+  const Ctnetlink& ctnetlink_;
+  LogLimit limit_;
+};
 
 /// Warns of packets that found no room in the queue, not oftener than loss_warning_interval.
 class LossWarning {
@@ -131,9 +158,10 @@ void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
 /// Serves the queue until a signal ends it. Returns the exit status.
 int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink, const Signals& signals,
           RunningConfig& config, LossWarning loss_warning) {
+  DecisionLog decision_log(ctnetlink);
   const auto decide = [&](std::span<const std::uint8_t> packet) {
     const Outcome outcome = engine.on_packet(packet, now());
-    for (const Decision& decision : outcome.decisions) log(decision, ctnetlink);
+    decision_log.tell(outcome.decisions);
     return outcome.verdict;
   };
 
@@ -154,7 +182,9 @@ int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink, const 
       return EXIT_FAILURE;
     }
     if (now() >= next_tick) {
-      for (const Decision& decision : engine.on_tick(now())) log(decision, ctnetlink);
+      decision_log.tell(engine.on_tick(now()));
+      decision_log.tell_left_out();
+      engine.set_gateway_addresses(own_addresses());
       loss_warning.look_at(queue.lost(), now());
       next_tick = now() + std::chrono::milliseconds{tick_milliseconds};
     }
