@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "alg/ftp_line.h"
+#include "alg/sack_option.h"
 #include "tools/packet_header.h"
 
 namespace ftpalg::tools {
@@ -100,6 +101,20 @@ bool are_same(const Segment& a, const Segment& b) {
     return bytes;
   };
   return without_checksum(a) == without_checksum(b) && std::ranges::equal(a.payload(), b.payload());
+}
+
+/// Whether the acknowledgement and SACK blocks of `segment` stay what they are when they are told
+/// in the receiver's numbering and back again: what points into an edit is rounded. A receiver that
+/// gets bytes twice tells from where on (RFC 2883), and a piece may begin there.
+bool can_be_turned_back(const SeqMap& map, const Segment& segment) {
+  if (map.backward(map.forward(segment.ack())) != segment.ack()) return false;
+  const wire::Bytes packet = segment.packet();
+  std::vector<std::uint8_t> turned(packet.begin(), packet.end());
+  PacketHeader{turned, segment.tcp_begin()}.forward_sack_blocks(map);
+  const wire::MutableBytes options =
+      wire::MutableBytes{turned}.subspan(segment.tcp_begin() + 20, segment.options().size());
+  shift_sack_blocks(options, map);
+  return std::ranges::equal(options, segment.options());
 }
 
 }  // namespace
@@ -318,8 +333,7 @@ void Replay::pass_other(Control& control, const Segment& segment, Time now) {
   header.set_tuple(leaving(control.master, direction));
   const std::vector<std::uint8_t> near_packet = packet_;
   const auto near_segment = Segment::parse(near_packet);
-  const bool can_be_turned_back =
-      control.map.backward(control.map.forward(near_segment->ack())) == near_segment->ack();
+  const bool is_turned_back_whole = can_be_turned_back(control.map, *near_segment);
 
   header.set_tuple(arriving(control.master, direction));
   const FarAcknowledgement far = turn_far(control, *near_segment);
@@ -336,7 +350,7 @@ void Replay::pass_other(Control& control, const Segment& segment, Time now) {
   PacketHeader{turned_back, back_segment->tcp_begin()}.set_tuple(
       leaving(control.master, direction));
   // A gateway that holds the start of a line makes other packets of the same bytes.
-  const bool is_comparable = can_be_turned_back && !far.was_put_back &&
+  const bool is_comparable = is_turned_back_whole && !far.was_put_back &&
                              back_segment->payload().size() == near_segment->payload().size();
   if (is_comparable && !are_same(*Segment::parse(turned_back), *near_segment)) {
     note_ =
