@@ -8,7 +8,7 @@ import pathlib
 from address import bracketed
 from failure import Failure, expect_in
 from namespace import Namespace
-from session import Session, converse
+from session import UPLOAD_BYTES, Session, converse
 
 TIMEOUT_SECONDS = 10
 
@@ -21,6 +21,7 @@ class Job:
     dial: str
     active: bool
     directory: pathlib.Path  # the client's own
+    upload_bytes: int = UPLOAD_BYTES
 
     @property
     def url(self):
@@ -85,7 +86,7 @@ def ftplib(job):
     over_ipv6 = ":" in job.dial
     mode = ("EPRT" if over_ipv6 else "PORT") if job.active else ("EPSV" if over_ipv6 else "PASV")
     with Session(job.namespace, job.server, job.dial, mode) as session:
-        converse(session)
+        converse(session, upload_bytes=job.upload_bytes)
 
 
 PROGRAMS = {"curl": curl, "lftp": lftp, "tnftp": tnftp}
@@ -97,7 +98,7 @@ def do(client, job):
     if client == "ftplib":
         ftplib(job)
         return
-    content = os.urandom(100_000)
+    content = os.urandom(job.upload_bytes)
     (job.directory / "up.bin").write_bytes(content)
     output = PROGRAMS[client](job)
     for name, expected in job.server.files.items():

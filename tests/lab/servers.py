@@ -30,12 +30,12 @@ class Server:
 
     user, password = "anonymous", "lab@example.org"
 
-    def __init__(self, lab, namespace, address, port=21):
+    def __init__(self, lab, namespace, address, port=21, file_bytes=FILE_BYTES):
         self.namespace = namespace
         self.address = address
         self.port = port
         self.directory = lab.directory / f"{type(self).__name__}-{namespace.label}-{port}"
-        self.files = {name: os.urandom(FILE_BYTES) for name in ("one.bin", "two.bin")}
+        self.files = {name: os.urandom(file_bytes) for name in ("one.bin", "two.bin")}
         self.directory.mkdir()
         for name, content in self.files.items():
             (self.directory / name).write_bytes(content)
@@ -74,10 +74,11 @@ class Server:
 class Pyftpdlib(Server):
     """The server of the matrix: it starts fast, speaks LPRT and LPSV and tells what was announced to it."""
 
-    def __init__(self, lab, namespace, address, port=21, bytes_per_second=None, certificate=None):
+    def __init__(self, lab, namespace, address, port=21, bytes_per_second=None, certificate=None,
+                 file_bytes=FILE_BYTES):
         self.bytes_per_second = bytes_per_second
         self.certificate = certificate
-        super().__init__(lab, namespace, address, port)
+        super().__init__(lab, namespace, address, port, file_bytes)
 
     def command(self, _lab):
         throttle = ("--bytes-per-second", self.bytes_per_second) if self.bytes_per_second else ()

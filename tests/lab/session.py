@@ -15,6 +15,7 @@ from pyftpd import long_host_port, parse_long_host_port
 ACTIVE_MODES = ("PORT", "EPRT", "LPRT")
 PASSIVE_MODES = ("PASV", "EPSV", "LPSV")
 TIMEOUT_SECONDS = 10
+UPLOAD_BYTES = 100_000
 
 
 def modes(family):
@@ -139,8 +140,8 @@ class Session:
         if got != expected:
             raise Failure(f"the downloaded {name} is not the server's, though of equal size")
 
-    def upload(self, name):
-        content = os.urandom(100_000)
+    def upload(self, name, size=UPLOAD_BYTES):
+        content = os.urandom(size)
         with self._talking(f"upload {name}"):
             self._ftp.storbinary(f"STOR upload/{name}", io.BytesIO(content))
         self.server.expect_upload(name, content)
@@ -184,12 +185,12 @@ class Session:
                           f"{type(error).__name__}: {error}") from error
 
 
-def converse(session, upload="up.bin"):
+def converse(session, upload="up.bin", upload_bytes=UPLOAD_BYTES):
     """The conversation that every mode must pass: several transfers each way, and a control connection that
     is in order after them."""
     session.list()
     session.download("one.bin")
-    session.upload(upload)
+    session.upload(upload, upload_bytes)
     session.download("two.bin")
     session.noop()
     session.quit()

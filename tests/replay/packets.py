@@ -7,7 +7,7 @@ import struct
 
 ETHERNET, NULL, RAW, LOOP, LINUX_SLL = 1, 0, 101, 108, 113
 MICROSECONDS, NANOSECONDS = 0xA1B2C3D4, 0xA1B23C4D
-FIN, SYN, ACK = 0x01, 0x02, 0x10
+FIN, SYN, ACK, URG = 0x01, 0x02, 0x10, 0x20
 SACK_OPTION = 5
 WRAP = 1 << 32
 
@@ -84,11 +84,29 @@ class Segment:
         return struct.unpack_from("!I", self.tcp, 4)[0]
 
     @property
+    def ack(self):
+        return struct.unpack_from("!I", self.tcp, 8)[0]
+
+    @property
     def flags(self):
         return self.tcp[13]
 
+    @property
+    def urgent_pointer(self):
+        return struct.unpack_from("!H", self.tcp, 18)[0]
+
     def set_port(self, which, port):
         struct.pack_into("!H", self.tcp, 2 * which, port)
+
+    def add_option(self, option):
+        """Adds a TCP option of a multiple of 4 bytes."""
+        self.tcp += option
+        self.tcp[12] += len(option) // 4 << 4
+        at = 2 if self.version == 4 else 4
+        struct.pack_into("!H", self.ip, at, struct.unpack_from("!H", self.ip, at)[0] + len(option))
+        if self.version == 4:
+            self.ip[10:12] = b"\0\0"
+            struct.pack_into("!H", self.ip, 10, checksum(bytes(self.ip)))
 
     def renumber(self, seq_shift, ack_shift):
         def shift(at, by):
@@ -130,33 +148,53 @@ def segment_of(capture, frame):
     return Segment(frame.data[:length], frame.data[length:])
 
 
-def control_segments(capture, port=21):
-    for frame in capture.frames:
-        segment = segment_of(capture, frame)
-        if port in (segment.source[1], segment.destination[1]):
-            yield segment
+@dataclasses.dataclass(eq=False)
+class Stream:
+    """What one end of a control connection sent, put in order."""
+    source: tuple
+    destination: tuple
+    data: bytearray = dataclasses.field(default_factory=bytearray)
+    numbers: list = dataclasses.field(default_factory=list)  # of the packet, from 1, that had each byte first
+    urgent: set = dataclasses.field(default_factory=set)     # where urgent data ends: (lines before, bytes of its line)
+
+    @property
+    def key(self):
+        return self.source, self.destination
+
+    def take(self, offset, payload, number):
+        missing = offset + len(payload) - len(self.data)
+        if missing > 0:
+            self.data.extend(b"\0" * missing)
+            self.numbers.extend([None] * missing)
+        for at, byte in enumerate(payload, offset):
+            self.data[at] = byte
+            self.numbers[at] = self.numbers[at] or number
+
+    def note_urgent(self, end):
+        """Urgent data ends in front of the end, behind all that has been taken so far or in it."""
+        self.urgent.add((self.data.count(b"\n", 0, end - 1), end - 1 - self.data.rfind(b"\n", 0, end - 1)))
 
 
 def streams(capture, port=21):
-    """What was sent from whom to whom, put in order: [((source, destination), bytes)], by the time of its SYN."""
+    """The control connections' streams, by the time of their SYNs."""
     found = []
     latest = {}
-    for segment in control_segments(capture, port):
+    for number, frame in enumerate(capture.frames, 1):
+        segment = segment_of(capture, frame)
+        if port not in (segment.source[1], segment.destination[1]):
+            continue
         if segment.flags & SYN:
             if segment.key not in latest or latest[segment.key][1] != segment.seq:
-                latest[segment.key] = (len(found), segment.seq)
-                found.append((segment.key, bytearray()))
+                found.append(Stream(*segment.key))
+                latest[segment.key] = found[-1], segment.seq
             continue
-        index, initial = latest[segment.key]
-        data = found[index][1]
+        stream, initial = latest[segment.key]
         offset = (segment.seq - initial - 1) % WRAP
-        if offset >= WRAP // 2:  # a keep-alive repeats the byte before the first
-            continue
-        end = offset + len(segment.payload)
-        if len(data) < end:
-            data.extend(b"\0" * (end - len(data)))
-        data[offset:end] = segment.payload
-    return [(key, bytes(data)) for key, data in found]
+        if offset < WRAP // 2:  # a keep-alive repeats the byte before the first
+            stream.take(offset, segment.payload, number)
+            if segment.flags & URG:
+                stream.note_urgent(offset + segment.urgent_pointer)
+    return found
 
 
 # --- Harder captures from easy ones ---
@@ -189,6 +227,16 @@ def with_port(capture, old, new):
         for which in (0, 1):
             if segment.key[which][1] == old:
                 segment.set_port(which, new)
+
+    return changed(capture, change)
+
+
+def with_duplicate_sacks(capture, length):
+    """Each acknowledgement also tells that the last bytes before it came twice (RFC 2883)."""
+    def change(segment):
+        if segment.flags & (SYN | ACK) == ACK and len(segment.tcp) == 32:  # room for timestamps and this
+            left_edge = (segment.ack - length) % WRAP
+            segment.add_option(struct.pack("!BBBBII", 1, 1, SACK_OPTION, 10, left_edge, segment.ack))
 
     return changed(capture, change)
 
