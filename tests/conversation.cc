@@ -134,11 +134,14 @@ Conversation::Conversation(const Master& master, const Ways& ways, Policy policy
   // Conntrack confirms the entry when the SYN has passed; before that nobody finds it.
   const Seq client_syn{ways.initial_seq};
   const Seq server_syn{ways.initial_seq + 500};
-  engine_.on_packet(make_packet(master.original, client_syn, {}, Segment::syn_flag, ""), now_);
+  const auto pass = [&](const std::vector<std::uint8_t>& packet) {
+    const auto decisions = engine_.on_packet(packet, now_).decisions;
+    decisions_.insert(decisions_.end(), decisions.begin(), decisions.end());
+  };
+  pass(make_packet(master.original, client_syn, {}, Segment::syn_flag, ""));
   masters_.add(master);
-  engine_.on_packet(make_packet(master.reply, server_syn, client_syn + 1,
-                                Segment::syn_flag | Segment::ack_flag, ""),
-                    now_);
+  pass(make_packet(master.reply, server_syn, client_syn + 1, Segment::syn_flag | Segment::ack_flag,
+                   ""));
   acknowledge(Direction::original);
 }
 

@@ -20,7 +20,7 @@ constexpr std::size_t segment_bytes_max = 1400;
 constexpr unsigned repeats_max = 10;
 constexpr Time repeat_time = std::chrono::seconds{1};
 
-constexpr std::string_view held_text = "held until the rest of the line has come, 10 s at most";
+constexpr std::string_view held_text = "held until the rest of the line has come";
 constexpr std::string_view withdrawn_text =
     "the transfer is off, and its data connection is expected no more";
 
@@ -194,6 +194,7 @@ Explained Explanation::explained(Direction direction, std::size_t received_befor
   result.opaque = unread_since_.has_value();
   if (const Decision* const decision = telling(decisions_)) {
     result.decision = *decision;
+    result.decision.direction = direction;  // it may be about the connection, before this line
     result.reason = text(decision->reason);
   } else if (had_bytes && left.empty()) {
     result.reason = held_text;

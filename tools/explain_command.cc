@@ -9,8 +9,11 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "alg/ftp_line.h"
 #include "tools/commands.h"
 #include "tools/config_file.h"
 #include "tools/config_option.h"
@@ -43,6 +46,26 @@ std::string heading(const Master& master) {
           "dialled by the client as"));
 }
 
+/// What makes the announcement in the line of `decision` unreadable; nothing when that is not its
+/// fault.
+std::optional<std::string_view> flaw(const Decision& decision) {
+  if (decision.reason != Reason::unparsable) return std::nullopt;
+  std::optional<AnnouncementKind> kind;
+  std::size_t begin = 0;
+  if (decision.direction == Direction::original) {
+    const Command command = read_command(decision.before);
+    kind = announcement_of(command.verb);
+    begin = command.verb_begin;
+  } else if (const auto reply = read_reply(decision.before)) {
+    kind = announcement_of(reply->code);
+  }
+  if (!kind) return std::nullopt;
+  const auto announcement =
+      parse_announcement(*kind, std::string_view{decision.before}.substr(begin));
+  if (announcement) return std::nullopt;
+  return text(announcement.error());
+}
+
 /// The line as it was said, and below it what becomes of it.
 void print_text(const SaidLine& said, const Explained& explained, bool was_opaque) {
   const Decision& decision = explained.decision;
@@ -51,7 +74,10 @@ void print_text(const SaidLine& said, const Explained& explained, bool was_opaqu
   fmt::print("{}: {}{}\n", said.direction == Direction::original ? 'C' : 'S', escaped(bytes),
              said.waits ? "\\" : "");
   fmt::print("   {}: {}\n", name(decision.action), explained.reason);
-  if (decision.action != Action::forward) fmt::print("   leaves: {}\n", escaped(explained.text));
+  if (const auto found = flaw(decision)) fmt::print("   namely: {}\n", *found);
+  if (explained.text != bytes) {
+    fmt::print("   leaves:{}{}\n", explained.text.empty() ? "" : " ", escaped(explained.text));
+  }
   if (decision.expectation) fmt::print("   expect: {}\n", expectation_text(decision));
   if (explained.opaque && !was_opaque) fmt::print("   opaque: no later line is read\n");
 }
@@ -81,7 +107,9 @@ int explain(const ExplainCommandOptions& options) {
   }
   if (!options.json) fmt::print("{}\n", heading(*master));
 
-  Explanation explanation(*master, config->policy);
+  Policy policy = config->policy;
+  policy.gateway_addresses = gateway_addresses(*master);
+  Explanation explanation(*master, std::move(policy));
   bool was_opaque = false;
   std::uint64_t number = 0;
   for (std::string line; std::getline(std::cin, line);) {

@@ -71,6 +71,17 @@ tl::expected<Master, std::string> ExplainOptions::master() const {
                     {{client_part.address, client_port}, {server_part.address, server_port}});
 }
 
+std::vector<Address> gateway_addresses(const Master& master) {
+  std::vector<Address> addresses;
+  if (master.client_as_server_sees_it() != master.client()) {
+    addresses.push_back(master.client_as_server_sees_it());
+  }
+  if (master.server_as_client_dials_it() != master.server()) {
+    addresses.push_back(master.server_as_client_dials_it());
+  }
+  return addresses;
+}
+
 void add_explain_options(CLI::App& app, ExplainOptions& options) {
   app.add_option("--nat", options.nat,
                  "snat: the client is behind the gateway, and the server sees it as PUBLIC; dnat: "

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "conntrack/master.h"
 
@@ -23,6 +24,9 @@ struct ExplainOptions {
   /// The control connection, or which option is wrong and what would be right.
   tl::expected<Master, std::string> master() const;
 };
+
+/// The addresses that must be the gateway's own, since it answers to them for one end of `master`.
+std::vector<Address> gateway_addresses(const Master& master);
 
 /// Registers --nat, --client, --server and --public on `app`, to be stored in `options`.
 void add_explain_options(CLI::App& app, ExplainOptions& options);

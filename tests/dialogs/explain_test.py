@@ -3,13 +3,19 @@
 """explain_test.py FTPALG [TEST...]: `ftpalg explain` as a person and a program use it."""
 
 import json
+import pathlib
+import re
+import shlex
 import subprocess
 import sys
+import tempfile
 import unittest
 
 KEYS = ["line", "from", "action", "text", "expect", "opaque", "reason"]
 LOGIN = ["S: 220 ready", "C: USER a", "S: 331 who?", "C: PASS b", "S: 230 in"]
 TIMEOUT_SECONDS = 30
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 program = None
 
@@ -33,6 +39,112 @@ def explain(conversation, *options):
         assert item["from"] in ("client", "server"), item
         assert item["reason"], item
     return objects
+
+
+class Dialog:
+    """A dialog as README.md says how it is written."""
+
+    def __init__(self, place, config, block):
+        self.place, self.config = place, config
+        command = shlex.split(block[0])
+        assert command[:3] == ["$", "ftpalg", "explain"], f"{place}: {block[0]}"
+        self.options = command[3:]
+        self.lines, self.outcomes = [], []
+        for line in block[1:]:
+            if line == "(login)":
+                for said in LOGIN:
+                    self.add(said)
+            elif line.startswith("   "):
+                key, _, value = line.strip(" ").partition(":")
+                self.outcomes[-1][key] = value.strip(" ")
+            else:
+                self.add(line)
+
+    def add(self, said):
+        self.lines.append(said)
+        self.outcomes.append({})
+
+    def variants(self):
+        """The options, and once for each when several kinds of NAT are named."""
+        if "--nat" not in self.options:
+            return [self.options]
+        at = self.options.index("--nat") + 1
+        return [[*self.options[:at], nat, *self.options[at + 1:]] for nat in self.options[at].split(",")]
+
+    def expected(self):
+        """What explain must say of each line."""
+        unread = None
+        for number, (said, outcome) in enumerate(zip(self.lines, self.outcomes), 1):
+            action, reason = next(((key, value) for key, value in outcome.items()
+                                   if key in ("forward", "rewrite", "refuse")), ("forward", unread or "nothing to do"))
+            if "opaque" in outcome:
+                unread = reason
+            yield {"line": number, "from": {"C": "client", "S": "server"}[said[0]], "action": action,
+                   "text": outcome.get("leaves"), "expect": outcome.get("expect"), "opaque": unread is not None,
+                   "reason": reason}
+
+
+def dialogs():
+    for path in sorted(HERE.glob("*.md")):
+        if path.name == "README.md":
+            continue
+        title, config, block = "", "", None
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if block is not None and line != "```":
+                block.append(line)
+            elif block is not None:
+                if block[0] == "toml":
+                    config = "\n".join(block[1:])
+                else:
+                    yield Dialog(f"{path.name}: {title}", config, block[1:])
+                block = None
+            elif line.startswith("```"):
+                block = [line[3:]]
+            elif line.startswith("## "):
+                title, config = line[3:], ""
+
+
+def text_of(expectation):
+    if expectation is None:
+        return None
+    destination, port = expectation["destination"], expectation["port"]
+    endpoint = f"[{destination}]:{port}" if ":" in destination else f"{destination}:{port}"
+    return f"{expectation['source']} -> {endpoint}, mapped to {expectation['maps_to']}"
+
+
+class DialogTest(unittest.TestCase):
+    def test_every_dialog(self):
+        count = 0
+        for dialog in dialogs():
+            with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+                config.write(dialog.config)
+                config.flush()
+                for options in dialog.variants():
+                    with self.subTest(dialog.place, options=" ".join(options)):
+                        self.expect_dialog(dialog, "--config", config.name, *options)
+                        count += 1
+        self.assertGreater(count, 100)
+
+    def expect_dialog(self, dialog, *options):
+        objects = explain(dialog.lines, *options)
+        self.assertEqual(len(objects), len(dialog.lines))
+        for said, found, expected in zip(dialog.lines, objects, dialog.expected()):
+            found["expect"] = text_of(found["expect"])
+            if expected["text"] is None:  # it leaves as it was said
+                expected["text"] = normal(said[2:].removeprefix(" "))
+            self.assertEqual(found, expected, said)
+
+
+def normal(text):
+    """Escapes as explain prints them."""
+    named = {"r": 13, "n": 10, "t": 9, "\\": 92}
+
+    def printed(match):
+        escape = match[1]
+        byte = int(escape[1:], 16) if escape[0] == "x" else named[escape]
+        return "\\\\" if byte == 92 else chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}"
+
+    return re.sub(r"\\(x[0-9a-f]{2}|[rnt\\])", printed, text).removesuffix("\\" if text.endswith("\\") else "")
 
 
 class ExplainTest(unittest.TestCase):
@@ -95,6 +207,10 @@ class ExplainTest(unittest.TestCase):
             "   expect: 198.51.100.7 -> 203.0.113.1:50000, mapped to 10.0.0.2:50000",
             r"S: 550 caf\xc3\xa9",
             "   forward: the transfer is off, and its data connection is expected no more"])
+
+    def test_people_are_told_what_is_wrong_with_a_host_port(self):
+        lines = run([*LOGIN, "C: PORT 10,0,0,2,195,256"]).stdout.decode().splitlines()
+        self.assertEqual(lines[-1], "   namely: a number of the host-port is above 255")
 
     def test_a_connection_that_is_not_read_stays_so(self):
         objects = explain([*LOGIN, "C: AUTH TLS", "S: 234 go", "C: PORT 10,0,0,2,195,80"])
@@ -183,6 +299,13 @@ class ExplainTest(unittest.TestCase):
         self.expect_failure(run([], "--public", "203.0.113.1:21"), "--public '203.0.113.1:21'")
         self.expect_failure(run([], "--client", "fe80::1%eth0"), "zone")
         self.expect_failure(run([], "--client", "10.0.0.2", "--server", "2001:db8::1"), "--client 10.0.0.2", "one family")
+
+    def test_a_wrong_configuration_file(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+            config.write("[control]\nlogin = 1\n")
+            config.flush()
+            self.expect_failure(run([], "--config", config.name), f"{config.name}:2:", "login_required")
+        self.expect_failure(run([], "--config", "/nonexistent.toml"), "/nonexistent.toml")
 
     def test_wrong_nat(self):
         self.expect_failure(run([], "--nat", "masquerade"), "--nat", "snat")
