@@ -62,6 +62,8 @@ TEST_CASE("every key has its effect and no other") {
                [](Config& config) { config.policy.tls_mode = TlsMode::require; }},
            Row{"[control]\ntls = \"clear-only\"",
                [](Config& config) { config.policy.tls_mode = TlsMode::clear_only; }},
+           Row{"[control]\nresume_after_ccc = true",
+               [](Config& config) { config.policy.resume_after_ccc = true; }},
            Row{"[control]\nhold_time = \"5s\"",
                [](Config& config) { config.policy.hold_time_max = seconds{5}; }},
            Row{"[data]\nactive = false",
@@ -434,7 +436,7 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
               "2:1: control.sessions: there is no such key; it belongs in [limits]"},
           Row{"[control]\ntls_mode = \"allow\"",
               "2:1: control.tls_mode: there is no such key; control has ports, clients, servers, "
-              "login_required, tls, hold_time"},
+              "login_required, tls, resume_after_ccc, hold_time"},
           Row{"[controll]\nports = [21]",
               "1:2: controll: there is no such table; did you mean control?"},
           Row{"[http]\nlisten = \"127.0.0.1:9121\"",

@@ -486,9 +486,9 @@ TEST_CASE("a session that an external address has edited goes on when the addres
   conversation.server("200 Still here.\r\n");
   conversation.client("PASV\r\n");
   conversation.server("227 Entering Passive Mode (10,0,0,2,195,81)\r\n");
-  CHECK(conversation.client_received().ends_with(
-      "(203,0,113,100,195,80)\r\n200 Still here.\r\n"
-      "227 Entering Passive Mode (10,0,0,2,195,81)\r\n"));
+  CHECK(
+      conversation.client_received().ends_with("(203,0,113,100,195,80)\r\n200 Still here.\r\n"
+                                               "227 Entering Passive Mode (10,0,0,2,195,81)\r\n"));
   const Peer& server = conversation.peer(Direction::reply);
   CHECK(server.acknowledged == server.sent_until);
 }

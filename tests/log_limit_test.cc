@@ -17,7 +17,7 @@ const Address quiet = *Address::parse("10.0.0.2");
 TEST_CASE("a client that causes too many lines is named, and leaves the others theirs") {
   LogLimit limit;
   unsigned admitted = 0;
-  for (unsigned line = 0; line < 5000; ++line) admitted += limit.admits(noisy, 1s) ? 1 : 0;
+  for (unsigned line = 0; line < 5000; ++line) admitted += limit.admits(noisy, 1s) ? 1U : 0U;
   CHECK(admitted == LogLimit::lines_per_client_max);
   CHECK(limit.admits(quiet, 1s));
   CHECK(limit.take_left_out(2s).empty());
@@ -37,7 +37,7 @@ TEST_CASE("more clients than are counted share one count") {
     const Address address = Address::ipv4(10, static_cast<std::uint8_t>(client >> 16),
                                           static_cast<std::uint8_t>(client >> 8 & 0xff),
                                           static_cast<std::uint8_t>(client & 0xff));
-    admitted += limit.admits(address, 0s) ? 1 : 0;
+    admitted += limit.admits(address, 0s) ? 1U : 0U;
   }
   CHECK(admitted == LogLimit::clients_max + LogLimit::lines_per_client_max);
   const auto left_out = limit.take_left_out(LogLimit::window);

@@ -234,6 +234,10 @@ constexpr std::array control_keys{
                 }},
     Key<Config>{"tls", [](const ConfigValue& value,
                           Config& config) { config.policy.tls_mode = value.choice(tls_modes); }},
+    Key<Config>{"resume_after_ccc",
+                [](const ConfigValue& value, Config& config) {
+                  config.policy.resume_after_ccc = value.boolean();
+                }},
     Key<Config>{"hold_time",
                 [](const ConfigValue& value, Config& config) {
                   config.policy.hold_time_max = value.duration(seconds{1}, minutes{1});

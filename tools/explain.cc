@@ -68,9 +68,11 @@ const Decision* telling(const std::vector<Decision>& decisions) {
 
 }  // namespace
 
-Explanation::Explanation(const Master& master, Policy policy)
+Explanation::Explanation(const Master& master, Policy policy,
+                         std::vector<Address> gateway_addresses)
     : master_(master),
       engine_(with_own_offsets(std::move(policy)), {masters_, expectations_, injector_}) {
+  engine_.set_gateway_addresses(std::move(gateway_addresses));
   shake_hands();
 }
 

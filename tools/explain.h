@@ -26,7 +26,8 @@ struct Explained {
 
 class Explanation {
  public:
-  Explanation(const Master& master, Policy policy);
+  /// `gateway_addresses` are those that nobody but the gateway may announce (protocol rule 22).
+  Explanation(const Master& master, Policy policy, std::vector<Address> gateway_addresses);
   Explanation(const Explanation&) = delete;
   Explanation& operator=(const Explanation&) = delete;
 

@@ -107,9 +107,7 @@ int explain(const ExplainCommandOptions& options) {
   }
   if (!options.json) fmt::print("{}\n", heading(*master));
 
-  Policy policy = config->policy;
-  policy.gateway_addresses = gateway_addresses(*master);
-  Explanation explanation(*master, std::move(policy));
+  Explanation explanation(*master, config->policy, gateway_addresses(*master));
   bool was_opaque = false;
   std::uint64_t number = 0;
   for (std::string line; std::getline(std::cin, line);) {

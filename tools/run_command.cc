@@ -20,6 +20,7 @@
 #include "alg/engine.h"
 #include "conntrack/netlink/ctnetlink.h"
 #include "conntrack/netlink/leftovers.h"
+#include "conntrack/netlink/own_addresses.h"
 #include "conntrack/netlink/packet_queue.h"
 #include "conntrack/netlink/raw_injector.h"
 #include "tools/applied_rules.h"
@@ -28,7 +29,6 @@
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
 #include "tools/log_limit.h"
-#include "tools/own_addresses.h"
 #include "tools/running_config.h"
 
 namespace ftpalg::tools {

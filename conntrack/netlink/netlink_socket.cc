@@ -27,16 +27,20 @@ int collect(const nlmsghdr* message, void* data) {
 }  // namespace
 
 tl::expected<NetlinkSocket, std::string> NetlinkSocket::open() {
-  NetlinkSocket socket(mnl_socket_open(NETLINK_NETFILTER));
-  if (!socket.socket_) {
+  return open(NETLINK_NETFILTER, "netfilter").map_error([](const std::string& error) {
+    return error + "; the kernel needs CONFIG_NETFILTER_NETLINK (modprobe nfnetlink)";
+  });
+}
+
+tl::expected<NetlinkSocket, std::string> NetlinkSocket::open_route() {
+  return open(NETLINK_ROUTE, "routing");
+}
+
+tl::expected<NetlinkSocket, std::string> NetlinkSocket::open(int bus, std::string_view subsystem) {
+  NetlinkSocket socket(mnl_socket_open(bus));
+  if (!socket.socket_ || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
     return tl::unexpected(
-        fmt::format("cannot open a netlink socket to netfilter: {}; the kernel needs "
-                    "CONFIG_NETFILTER_NETLINK (modprobe nfnetlink)",
-                    std::strerror(errno)));
-  }
-  if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
-    return tl::unexpected(
-        fmt::format("cannot bind a netlink socket to netfilter: {}", std::strerror(errno)));
+        fmt::format("cannot open a netlink socket to {}: {}", subsystem, std::strerror(errno)));
   }
   // The kernel answers at once. Should it ever not, a packet waits no longer than this.
   const timeval answer_time_max{.tv_sec = 1, .tv_usec = 0};

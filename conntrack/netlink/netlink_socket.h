@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A netlink socket to the kernel's netfilter subsystems, and one request with its answer.
+// A netlink socket to the kernel's netfilter subsystems, or to routing, and one request with its
+// answer.
 #pragma once
 
 #include <libmnl/libmnl.h>
@@ -8,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <tl/expected.hpp>
 
 namespace ftpalg {
@@ -20,6 +22,8 @@ class NetlinkSocket {
 
   /// An error names the cause and the mend.
   static tl::expected<NetlinkSocket, std::string> open();
+  /// To routing (NETLINK_ROUTE), where addresses are.
+  static tl::expected<NetlinkSocket, std::string> open_route();
 
   mnl_socket* get() const { return socket_.get(); }
   int descriptor() const { return mnl_socket_get_fd(socket_.get()); }
@@ -36,6 +40,7 @@ class NetlinkSocket {
     void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
   };
   explicit NetlinkSocket(mnl_socket* socket) : socket_(socket) {}
+  static tl::expected<NetlinkSocket, std::string> open(int bus, std::string_view subsystem);
 
   std::unique_ptr<mnl_socket, Close> socket_;
   std::uint32_t sequence_ = 0;

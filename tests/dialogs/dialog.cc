@@ -86,7 +86,7 @@ class Reader {
       if (variants.size() > 1) dialog.name += fmt::format(" ({})", CLI::detail::trim_copy(variant));
       dialog.master = master(variant);
       dialog.policy = policy();
-      dialog.policy.gateway_addresses = tools::gateway_addresses(dialog.master);
+      dialog.gateway_addresses = tools::gateway_addresses(dialog.master);
       dialog.lines = lines;
     }
   }

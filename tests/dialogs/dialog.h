@@ -34,6 +34,7 @@ struct Dialog {
   std::string name;  ///< "rule 7: 227 without PASV opens nothing"
   Master master;
   Policy policy;
+  std::vector<Address> gateway_addresses;
   std::vector<DialogLine> lines;
 };
 

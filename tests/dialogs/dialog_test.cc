@@ -42,7 +42,9 @@ std::string text_of(const std::vector<Expectation>& expectations, const Master& 
 class Held {
  public:
   Held(const Dialog& dialog, const Ways& ways)
-      : dialog_(dialog), conversation_(dialog.master, ways, dialog.policy) {}
+      : dialog_(dialog), conversation_(dialog.master, ways, dialog.policy) {
+    conversation_.engine().set_gateway_addresses(dialog.gateway_addresses);
+  }
 
   void hold() {
     for (const DialogLine& line : dialog_.lines) say(line);
