@@ -17,20 +17,17 @@ tl::expected<rules::Format, std::string> put_in_place(const rules::Ruleset& rule
 
 }  // namespace
 
-tl::expected<std::unique_ptr<AppliedRules>, std::string> AppliedRules::apply(
-    const rules::Ruleset& ruleset, std::optional<rules::Format> format) {
-  return put_in_place(ruleset, format).map([](rules::Format used) {
-    return std::unique_ptr<AppliedRules>(new AppliedRules(used));
-  });
+tl::expected<AppliedRules, std::string> AppliedRules::apply(const rules::Ruleset& ruleset,
+                                                            std::optional<rules::Format> format) {
+  return put_in_place(ruleset, format).map([](rules::Format used) { return AppliedRules(used); });
 }
 
-AppliedRules::~AppliedRules() {
-  const auto removed = rules::remove(format_);
-  if (!removed) spdlog::error("{}", removed.error());
-}
-
-tl::expected<void, std::string> AppliedRules::replace(const rules::Ruleset& ruleset) {
+tl::expected<void, std::string> AppliedRules::replace(const rules::Ruleset& ruleset) const {
   return put_in_place(ruleset, format_).map([](rules::Format) {});
+}
+
+tl::expected<void, std::string> AppliedRules::remove() const {
+  return rules::remove(format_).map([](const rules::Removed&) {});
 }
 
 }  // namespace ftpalg::tools

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The firewall rules of one run of the gateway: put in place, and taken out again at its end.
+// The firewall rules of one run of the gateway: put in place at its start, replaced when the
+// configuration changes, and taken out at its end. Tells the log what a person should know of them.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
@@ -13,14 +13,13 @@ namespace ftpalg::tools {
 
 class AppliedRules {
  public:
-  static tl::expected<std::unique_ptr<AppliedRules>, std::string> apply(
-      const rules::Ruleset& ruleset, std::optional<rules::Format> format);
-  AppliedRules(const AppliedRules&) = delete;
-  AppliedRules& operator=(const AppliedRules&) = delete;
-  ~AppliedRules();
+  static tl::expected<AppliedRules, std::string> apply(const rules::Ruleset& ruleset,
+                                                       std::optional<rules::Format> format);
 
   /// Puts others in their place. With an error those that are there stay.
-  tl::expected<void, std::string> replace(const rules::Ruleset& ruleset);
+  tl::expected<void, std::string> replace(const rules::Ruleset& ruleset) const;
+
+  tl::expected<void, std::string> remove() const;
 
  private:
   explicit AppliedRules(rules::Format format) : format_(format) {}

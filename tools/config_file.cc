@@ -654,12 +654,15 @@ std::string config_file_or_default(const std::string& path) {
   return is_default ? std::string{default_config_file} : path;
 }
 
-tl::expected<Config, ConfigErrors> read_config(const std::string& path) {
+tl::expected<std::string, ConfigErrors> config_text(const std::string& path) {
   const std::string file = config_file_or_default(path);
-  if (file.empty()) return Config{};
-  const auto content = content_of(file);
-  if (!content) return tl::unexpected(content.error());
-  return parse_config(*content, file);
+  if (file.empty()) return std::string{};
+  return content_of(file);
+}
+
+tl::expected<Config, ConfigErrors> read_config(const std::string& path) {
+  return config_text(path).and_then(
+      [&](const std::string& text) { return parse_config(text, config_file_or_default(path)); });
 }
 
 }  // namespace ftpalg::tools

@@ -34,7 +34,11 @@ tl::expected<Config, ConfigErrors> parse_config(std::string_view text, std::stri
 /// Where there is a default file, and `path` is empty, that one; else `path`.
 std::string config_file_or_default(const std::string& path);
 
-/// Reads the file config_file_or_default(`path`). None, when that is empty: the defaults.
+/// What stands in the file config_file_or_default(`path`), for parse_config(). Nothing stands in
+/// none, when that is empty.
+tl::expected<std::string, ConfigErrors> config_text(const std::string& path);
+
+/// Both in one.
 tl::expected<Config, ConfigErrors> read_config(const std::string& path);
 
 /// Settings that do not go together.

@@ -30,7 +30,13 @@ tl::expected<std::vector<ExternalAddress>, std::string> parse_external_addresses
 }  // namespace
 
 tl::expected<Config, ConfigErrors> GatewayOptions::config() const {
-  auto read = read_config(config_file);
+  return config_text(config_file).and_then([&](const std::string& text) {
+    return config_of(text);
+  });
+}
+
+tl::expected<Config, ConfigErrors> GatewayOptions::config_of(std::string_view text) const {
+  auto read = parse_config(text, config_file_or_default(config_file));
   if (!read) return read;
   Config config = std::move(*read);
 

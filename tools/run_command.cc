@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "alg/engine.h"
 #include "conntrack/netlink/ctnetlink.h"
@@ -23,12 +24,14 @@
 #include "conntrack/netlink/own_addresses.h"
 #include "conntrack/netlink/packet_queue.h"
 #include "conntrack/netlink/raw_injector.h"
-#include "tools/applied_rules.h"
 #include "tools/commands.h"
-#include "tools/decision_text.h"
+#include "tools/decision_log.h"
+#include "tools/errands.h"
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
-#include "tools/log_limit.h"
+#include "tools/keeper.h"
+#include "tools/privileges.h"
+#include "tools/reloads.h"
 #include "tools/running_config.h"
 
 namespace ftpalg::tools {
@@ -86,43 +89,6 @@ std::uint32_t random_number() {
   return number;
 }
 
-/// Tells decisions, of one client not more than LogLimit admits.
-class DecisionLog {
- public:
-  explicit DecisionLog(const Ctnetlink& ctnetlink) : ctnetlink_(ctnetlink) {}
-
-  void tell(std::span<const Decision> decisions) {
-    for (const Decision& decision : decisions) {
-      if (limit_.admits(decision.control.source.address, now())) tell(decision);
-    }
-  }
-  void tell_left_out() {
-    for (const auto& [client, lines] : limit_.take_left_out(now())) {
-      spdlog::warn("{}: {} more lines within {} s are left out",
-                   client.is_unspecified() ? "other clients" : client.text(), lines,
-                   std::chrono::duration_cast<std::chrono::seconds>(LogLimit::window).count());
-    }
-  }
-
- private:
-  void tell(const Decision& decision) const {
-    const bool kernel_refused =
-        decision.reason == Reason::expectation_failed || decision.reason == Reason::offsets_failed;
-    if (kernel_refused) {
-      spdlog::warn("{}: {}", decision_text(decision), std::strerror(ctnetlink_.last_error()));
-    } else if (is_cap(decision.reason)) {
-      spdlog::warn("{}", decision_text(decision));
-    } else if (decision.action == Action::wait) {
-      spdlog::debug("{}", decision_text(decision));
-    } else {
-      spdlog::info("{}", decision_text(decision));
-    }
-  }
-
-  const Ctnetlink& ctnetlink_;
-  LogLimit limit_;
-};
-
 /// Warns of packets that found no room in the queue, not oftener than loss_warning_interval.
 class LossWarning {
  public:
@@ -155,40 +121,98 @@ void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
   }
 }
 
+/// What the kernel has for the worker, open before the worker gives up the right to open it.
+struct Kernel {
+  Ctnetlink ctnetlink;
+  OwnAddresses own_addresses;
+  RawInjector injector;
+  PacketQueue queue;
+};
+
+tl::expected<Kernel, std::string> open_kernel(const rules::Ruleset& ruleset,
+                                              std::size_t queue_room_bytes) {
+  auto ctnetlink = Ctnetlink::open();
+  if (!ctnetlink) return tl::unexpected(ctnetlink.error());
+  auto own_addresses = OwnAddresses::open();
+  if (!own_addresses) return tl::unexpected(own_addresses.error());
+  auto injector = RawInjector::open(ruleset.untracked_mark, ruleset.unqueued_mark);
+  if (!injector) return tl::unexpected(injector.error());
+  auto queue = PacketQueue::open(ruleset.queue, queue_room_bytes);
+  if (!queue) return tl::unexpected(queue.error());
+  return Kernel{std::move(*ctnetlink), std::move(*own_addresses), std::move(*injector),
+                std::move(*queue)};
+}
+
+/// Interfaces come and go. When the kernel does not tell, the engine goes on with what it knows.
+void note_own_addresses(Kernel& kernel, Engine& engine) {
+  if (auto addresses = kernel.own_addresses.list()) {
+    engine.set_gateway_addresses(std::move(*addresses));
+  }
+}
+
 /// Serves the queue until a signal ends it. Returns the exit status.
-int serve(PacketQueue& queue, Engine& engine, const Ctnetlink& ctnetlink, const Signals& signals,
-          RunningConfig& config, LossWarning loss_warning) {
-  DecisionLog decision_log(ctnetlink);
+int serve(Kernel& kernel, Engine& engine, const Signals& signals, Reloads& reloads,
+          LossWarning loss_warning) {
+  DecisionLog decision_log;
   const auto decide = [&](std::span<const std::uint8_t> packet) {
     const Outcome outcome = engine.on_packet(packet, now());
-    decision_log.tell(outcome.decisions);
+    decision_log.tell(outcome.decisions, kernel.ctnetlink.last_error(), now());
     return outcome.verdict;
   };
 
-  std::array<pollfd, 2> sources{pollfd{queue.descriptor(), POLLIN, 0},
-                                pollfd{signals.descriptor(), POLLIN, 0}};
   Time next_tick = now();
   for (;;) {
+    std::array<pollfd, 3> sources{pollfd{kernel.queue.descriptor(), POLLIN, 0},
+                                  pollfd{signals.descriptor(), POLLIN, 0},
+                                  pollfd{reloads.descriptor(), POLLIN, 0}};
     if (poll(sources.data(), sources.size(), tick_milliseconds) < 0 && errno != EINTR) {
       spdlog::error("cannot wait for packets: {}", std::strerror(errno));
       return EXIT_FAILURE;
     }
     while (const auto signal = signals.take()) {
       if (*signal != SIGHUP) return EXIT_SUCCESS;
-      config.read_anew(engine);
+      reloads.begin();
     }
-    if (const int served = queue.serve(decide); served < 0) {
+    if (sources[2].revents != 0) reloads.finish(engine);
+    if (const int served = kernel.queue.serve(decide); served < 0) {
       spdlog::error("the packet queue failed: {}", std::strerror(-served));
       return EXIT_FAILURE;
     }
     if (now() >= next_tick) {
-      decision_log.tell(engine.on_tick(now()));
-      decision_log.tell_left_out();
-      engine.set_gateway_addresses(own_addresses());
-      loss_warning.look_at(queue.lost(), now());
+      const auto decisions = engine.on_tick(now());
+      decision_log.tell(decisions, kernel.ctnetlink.last_error(), now());
+      decision_log.tell_left_out(now());
+      note_own_addresses(kernel, engine);
+      loss_warning.look_at(kernel.queue.lost(), now());
       next_tick = now() + std::chrono::milliseconds{tick_milliseconds};
     }
   }
+}
+
+tl::expected<void, std::string> confine_worker() {
+  const auto dropped = drop_capabilities(Role::worker);
+  if (!dropped) return dropped;
+  // Kernels without it are no reason not to serve.
+  if (const auto restricted = restrict_system_calls(); !restricted) {
+    spdlog::warn("{}; the gateway serves without this protection", restricted.error());
+  }
+  return {};
+}
+
+/// From the drop of rights to the end. Returns the exit status.
+int work(Kernel& kernel, Reloads& reloads, const Signals& signals, std::size_t queue_room_mib) {
+  remove_leftovers(kernel.ctnetlink, reloads.config().ruleset);
+  Engine engine(reloads.config().policy,
+                {kernel.ctnetlink, kernel.ctnetlink, kernel.injector, random_number});
+  note_own_addresses(kernel, engine);
+  if (const auto confined = confine_worker(); !confined) return failed(confined.error());
+
+  fmt::print(stderr, "ftpalg: ready on queue {}\n", reloads.config().ruleset.queue);
+  const int exit_status = serve(kernel, engine, signals, reloads, LossWarning{queue_room_mib});
+  reloads.settle(engine);
+  engine.withdraw_all();
+  remove_leftovers(kernel.ctnetlink, reloads.config().ruleset);
+  return exit_status;
 }
 
 int run(const RunOptions& options) {
@@ -198,36 +222,24 @@ int run(const RunOptions& options) {
   const auto config = gateway.config();
   if (!config) return failed(config.error());
   if (const auto reason = obstacle(*config)) return failed(*reason);
-  const rules::Ruleset& ruleset = config->ruleset;
 
   spdlog::set_default_logger(spdlog::stderr_logger_st("ftpalg"));
   spdlog::set_pattern("%^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
   const Signals signals;
-  auto ctnetlink = Ctnetlink::open();
-  if (!ctnetlink) return failed(ctnetlink.error());
-  auto injector = RawInjector::open(ruleset.untracked_mark, ruleset.unqueued_mark);
-  if (!injector) return failed(injector.error());
-  auto queue = PacketQueue::open(ruleset.queue, options.queue_room_mib * mebibyte);
-  if (!queue) return failed(queue.error());
+  auto keeper = Keeper::start(errands(RunningConfig(gateway, *config), options.apply_rules));
+  if (!keeper) return failed(keeper.error());
+  auto kernel = open_kernel(config->ruleset, options.queue_room_mib * mebibyte);
+  if (!kernel) return failed(kernel.error());
+  if (const auto begun = keeper->ask(begin_errand); !begun) return failed(begun.error());
 
-  std::unique_ptr<AppliedRules> applied_rules;
-  if (options.apply_rules) {
-    auto applied = AppliedRules::apply(ruleset, gateway.rules_format());
-    if (!applied) return failed(applied.error());
-    applied_rules = std::move(*applied);
+  Reloads reloads(gateway, *config, *keeper);
+  const int exit_status = work(*kernel, reloads, signals, options.queue_room_mib);
+  if (const auto ended = keeper->ask(end_errand); !ended) {
+    spdlog::error("rules of this run may be left: {}; mend: ftpalg rules remove", ended.error());
+    return EXIT_FAILURE;
   }
-
-  remove_leftovers(*ctnetlink, ruleset);
-
-  RunningConfig running(gateway, *config, applied_rules.get());
-  Engine engine(config->policy, {*ctnetlink, *ctnetlink, *injector, random_number});
-  fmt::print(stderr, "ftpalg: ready on queue {}\n", ruleset.queue);
-  const int exit_status =
-      serve(*queue, engine, *ctnetlink, signals, running, LossWarning{options.queue_room_mib});
-  engine.withdraw_all();
-  remove_leftovers(*ctnetlink, running.config().ruleset);
   return exit_status;
 }
 

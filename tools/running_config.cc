@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 #include "rules/machine.h"
 #include "tools/reload.h"
 
@@ -20,39 +22,50 @@ std::optional<std::string> obstacle(const Config& config) {
   return std::nullopt;
 }
 
-RunningConfig::RunningConfig(GatewayOptions options, Config config, AppliedRules* applied_rules)
-    : options_(std::move(options)), config_(std::move(config)), applied_rules_(applied_rules) {
-  tell_warnings();
+RunningConfig::RunningConfig(GatewayOptions options, Config config)
+    : options_(std::move(options)), config_(std::move(config)) {}
+
+tl::expected<void, std::string> RunningConfig::apply_rules() {
+  const auto applied = AppliedRules::apply(config_.ruleset, options_.rules_format());
+  if (!applied) return tl::unexpected(applied.error());
+  applied_rules_ = *applied;
+  return {};
 }
 
-void RunningConfig::read_anew(Engine& engine) {
-  const auto read = options_.config();
-  const ConfigErrors errors = read ? take(*read, engine) : read.error();
+std::optional<std::string> RunningConfig::read_anew() {
+  auto text = config_text(options_.config_file);
+  const ConfigErrors errors = text ? take(*text) : text.error();
   for (const std::string& error : errors) spdlog::error("{}", error);
   if (!errors.empty()) {
     spdlog::error("the configuration that was running stays");
-    return;
+    return std::nullopt;
   }
   tell_warnings();
   spdlog::info("the configuration is read anew");
+  return std::move(*text);
 }
 
-ConfigErrors RunningConfig::take(const Config& read, Engine& engine) {
-  auto [next, notes] = reload(config_, read);
+tl::expected<void, std::string> RunningConfig::remove_rules() {
+  if (!applied_rules_) return {};
+  return std::exchange(applied_rules_, std::nullopt)->remove();
+}
+
+ConfigErrors RunningConfig::take(std::string_view text) {
+  const auto read = options_.config_of(text);
+  if (!read) return read.error();
+  auto [next, notes] = reload(config_, *read);
   if (const auto reason = obstacle(next)) return {*reason};
   if (next.ruleset != config_.ruleset) {
-    if (applied_rules_ == nullptr) {
+    if (!applied_rules_) {
       notes.emplace_back(
           "the rules of the firewall have to change too, which this run has not put in place; "
-          "mend: "
-          "ftpalg rules apply, with the options of this run");
+          "mend: ftpalg rules apply, with the options of this run");
     } else if (const auto replaced = applied_rules_->replace(next.ruleset); !replaced) {
       return {replaced.error()};
     }
   }
   for (const std::string& note : notes) spdlog::warn("{}", note);
   config_ = std::move(next);
-  engine.set_policy(config_.policy);
   return {};
 }
 

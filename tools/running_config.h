@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The configuration by which the gateway runs, which may be read anew. Tells the log what a person
-// has to know of it.
+// The configuration by which the gateway runs, which may be read anew, and the firewall rules that
+// go with it. It lives in the keeper (keeper.h), because it reads files and runs programs, and
+// tells the log what a person has to know.
 #pragma once
 
-#include "alg/engine.h"
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+
 #include "tools/applied_rules.h"
 #include "tools/config_file.h"
 #include "tools/gateway_options.h"
@@ -15,22 +19,27 @@ std::optional<std::string> obstacle(const Config& config);
 
 class RunningConfig {
  public:
-  /// `config` is what `options` have given. Without `applied_rules` others put the rules in place.
-  RunningConfig(GatewayOptions options, Config config, AppliedRules* applied_rules);
+  /// `config` is what `options` have given.
+  RunningConfig(GatewayOptions options, Config config);
 
-  const Config& config() const { return config_; }
+  /// Puts the rules in place, which are those of this run from then on. Otherwise others have put
+  /// them in place.
+  tl::expected<void, std::string> apply_rules();
 
-  /// Reads the file anew, for `engine` and the rules of this run. When anything is wrong with it,
-  /// everything stays as it was.
-  void read_anew(Engine& engine);
+  /// Reads the file anew, for the rules of this run, and returns what it says. When anything is
+  /// wrong with it, everything stays as it was, and there is nothing to return.
+  std::optional<std::string> read_anew();
+
+  /// Takes out the rules of this run.
+  tl::expected<void, std::string> remove_rules();
 
  private:
-  ConfigErrors take(const Config& read, Engine& engine);
+  ConfigErrors take(std::string_view text);
   void tell_warnings() const;
 
   GatewayOptions options_;
   Config config_;
-  AppliedRules* applied_rules_;
+  std::optional<AppliedRules> applied_rules_;
 };
 
 }  // namespace ftpalg::tools

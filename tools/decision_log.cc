@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/decision_log.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <cstring>
+
+#include "tools/decision_text.h"
+
+namespace ftpalg::tools {
+namespace {
+
+void tell_one(const Decision& decision, int kernel_error) {
+  const bool kernel_refused =
+      decision.reason == Reason::expectation_failed || decision.reason == Reason::offsets_failed;
+  if (kernel_refused) {
+    spdlog::warn("{}: {}", decision_text(decision), std::strerror(kernel_error));
+  } else if (is_cap(decision.reason)) {
+    spdlog::warn("{}", decision_text(decision));
+  } else if (decision.action == Action::wait) {
+    spdlog::debug("{}", decision_text(decision));
+  } else {
+    spdlog::info("{}", decision_text(decision));
+  }
+}
+
+}  // namespace
+
+void DecisionLog::tell(std::span<const Decision> decisions, int kernel_error, Time now) {
+  for (const Decision& decision : decisions) {
+    if (limit_.admits(decision.control.source.address, now)) tell_one(decision, kernel_error);
+  }
+}
+
+void DecisionLog::tell_left_out(Time now) {
+  for (const auto& [client, lines] : limit_.take_left_out(now)) {
+    spdlog::warn("{}: {} more lines within {} s are left out",
+                 client.is_unspecified() ? "other clients" : client.text(), lines,
+                 std::chrono::duration_cast<std::chrono::seconds>(LogLimit::window).count());
+  }
+}
+
+}  // namespace ftpalg::tools

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tools/reloads.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "tools/errands.h"
+#include "tools/reload.h"
+
+namespace ftpalg::tools {
+
+Reloads::Reloads(const GatewayOptions& options, Config config, Keeper& keeper)
+    : options_(options), config_(std::move(config)), keeper_(keeper) {
+  for (const std::string& warning : warnings(config_.policy)) spdlog::warn("{}", warning);
+}
+
+void Reloads::begin() {
+  if (is_under_way_) {
+    is_wanted_again_ = true;
+    return;
+  }
+  is_under_way_ = keeper_.send(reload_errand).has_value();
+}
+
+void Reloads::finish(Engine& engine) {
+  const auto text = keeper_.answer();
+  const bool was_under_way = std::exchange(is_under_way_, false);
+  if (!text && (!was_under_way || !text.error().empty())) {
+    spdlog::error(
+        "{}; the configuration cannot be read anew, and rules of this run stay at its end; mend: "
+        "start the gateway anew",
+        text.error());
+    keeper_is_gone_ = true;
+  } else if (text) {
+    // The keeper finds the same in it, and nothing wrong.
+    if (const auto read = options_.config_of(*text)) {
+      config_ = reload(config_, *read).config;
+      engine.set_policy(config_.policy);
+    }
+  }
+  if (std::exchange(is_wanted_again_, false)) begin();
+}
+
+void Reloads::settle(Engine& engine) {
+  while (is_under_way_) finish(engine);
+}
+
+}  // namespace ftpalg::tools
