@@ -35,8 +35,8 @@ tl::expected<Config, ConfigErrors> GatewayOptions::config() const {
   });
 }
 
-tl::expected<Config, ConfigErrors> GatewayOptions::config_of(std::string_view text) const {
-  auto read = parse_config(text, config_file_or_default(config_file));
+tl::expected<Config, ConfigErrors> GatewayOptions::config_of(std::string_view file_text) const {
+  auto read = parse_config(file_text, config_file_or_default(config_file));
   if (!read) return read;
   Config config = std::move(*read);
 

@@ -33,8 +33,8 @@ struct GatewayOptions {
 
   /// The file with the options over it, or what is wrong with them.
   tl::expected<Config, ConfigErrors> config() const;
-  /// The same, of a file that was read already and says `text`.
-  tl::expected<Config, ConfigErrors> config_of(std::string_view text) const;
+  /// The same, of a file that was read already and says `file_text`.
+  tl::expected<Config, ConfigErrors> config_of(std::string_view file_text) const;
   std::optional<rules::Format> rules_format() const { return rules::format_named(format); }
 };
 

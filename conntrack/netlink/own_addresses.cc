@@ -14,18 +14,25 @@ namespace {
 
 /// A point-to-point interface has its own address in IFA_LOCAL and the other end's in IFA_ADDRESS;
 /// IPv6 has IFA_ADDRESS alone, and IPv4 elsewhere the same in both.
+struct Found {
+  std::optional<Address> local;
+  std::optional<Address> address;
+};
+
+int note_attribute(const nlattr* attribute, void* data) {
+  auto& found = *static_cast<Found*>(data);
+  const std::span bytes(static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
+                        mnl_attr_get_payload_len(attribute));
+  if (mnl_attr_get_type(attribute) == IFA_LOCAL) found.local = Address::from_bytes(bytes);
+  if (mnl_attr_get_type(attribute) == IFA_ADDRESS) found.address = Address::from_bytes(bytes);
+  return MNL_CB_OK;
+}
+
 std::optional<Address> address_in(const nlmsghdr* message) {
   if (message->nlmsg_type != RTM_NEWADDR) return std::nullopt;
-  std::optional<Address> address;
-  const nlattr* attribute = nullptr;
-  mnl_attr_for_each(attribute, message, sizeof(ifaddrmsg)) {
-    const auto type = mnl_attr_get_type(attribute);
-    if (type != IFA_LOCAL && (type != IFA_ADDRESS || address)) continue;
-    const std::span bytes(static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
-                          mnl_attr_get_payload_len(attribute));
-    if (const auto found = Address::from_bytes(bytes)) address = found;
-  }
-  return address;
+  Found found;
+  mnl_attr_parse(message, sizeof(ifaddrmsg), note_attribute, &found);
+  return found.local ? found.local : found.address;
 }
 
 }  // namespace
@@ -36,7 +43,7 @@ tl::expected<OwnAddresses, std::string> OwnAddresses::open() {
 }
 
 tl::expected<std::vector<Address>, int> OwnAddresses::list() {
-  std::array<char, MNL_ALIGN(NLMSG_HDRLEN + sizeof(ifaddrmsg))> buffer{};
+  alignas(NLMSG_ALIGNTO) NetlinkSocket::RequestBuffer buffer{};
   nlmsghdr* const request = mnl_nlmsg_put_header(buffer.data());
   request->nlmsg_type = RTM_GETADDR;
   request->nlmsg_flags = NLM_F_DUMP;
