@@ -31,6 +31,16 @@ bool Announced::make_way(const Expectation& expectation, const Connection& conne
   return true;
 }
 
+/// The same whenever one client announces one port to one server. The public port stays the same
+/// then: with another, the data connection would have the addresses and ports that the one before
+/// has behind the NAT, and conntrack drops it while it remembers that (TIME-WAIT).
+std::uint64_t Announced::drawn_number(const Expectation& expectation, const Connection& connection,
+                                      std::uint32_t attempt) const {
+  const Port attempted{static_cast<std::uint16_t>(attempt)};
+  const Address inside = inside_endpoint(expectation, *connection.master).address;
+  return hash_(Tuple{{expectation.source, attempted}, {inside, expectation.real_port}});
+}
+
 Reason Announced::expect(const Connection& connection, Expectation& expectation,
                          bool may_change_port, const Policy& policy) {
   if (const Reason reason = cap_reached(connection, policy); reason != Reason::none) return reason;
@@ -38,8 +48,8 @@ Reason Announced::expect(const Connection& connection, Expectation& expectation,
   const std::uint32_t tries = may_change_port ? port_tries_max : 1;
   for (std::uint32_t attempt = 0; attempt < tries; ++attempt) {
     if (may_change_port) {
-      expectation.destination.port =
-          public_port(expectation.real_port, policy, attempt, random_ ? random_() : attempt);
+      expectation.destination.port = public_port(expectation.real_port, policy, attempt,
+                                                 drawn_number(expectation, connection, attempt));
     }
     if (!make_way(expectation, connection)) continue;
     switch (kernel_.add(expectation)) {

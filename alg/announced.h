@@ -14,18 +14,17 @@
 
 #include "alg/client_use.h"
 #include "alg/connection.h"
+#include "alg/keyed_hash.h"
 #include "alg/policy.h"
 
 namespace ftpalg {
 
-/// A number that nobody can foresee, each time another.
-using RandomNumber = std::function<std::uint32_t()>;
-
 class Announced {
  public:
   /// The referents outlive it.
-  Announced(Expectations& kernel, ConnectionTable& connections, ClientUse& use, RandomNumber random)
-      : kernel_(kernel), connections_(connections), use_(use), random_(std::move(random)) {}
+  Announced(Expectations& kernel, ConnectionTable& connections, ClientUse& use,
+            const KeyedHash& hash)
+      : kernel_(kernel), connections_(connections), use_(use), hash_(hash), owners_(0, hash) {}
 
   /// Has the kernel expect `expectation`, with the first public port that is free when
   /// `may_change_port`, which is then the one that is advertised. Returns none, or why not, with
@@ -56,14 +55,16 @@ class Announced {
 
   bool make_way(const Expectation& expectation, const Connection& connection);
   void release(const Connection& connection);
+  std::uint64_t drawn_number(const Expectation& expectation, const Connection& connection,
+                             std::uint32_t attempt) const;
   Reason cap_reached(const Connection& connection, const Policy& policy) const;
 
   Expectations& kernel_;
   ConnectionTable& connections_;
   ClientUse& use_;
-  RandomNumber random_;
+  KeyedHash hash_;
   /// By who may connect to which public endpoint.
-  std::unordered_map<Tuple, Owner> owners_;
+  std::unordered_map<Tuple, Owner, KeyedHash> owners_;
   /// One a connection at most.
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines_;
 };

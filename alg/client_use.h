@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "conntrack/network.h"
+#include "alg/keyed_hash.h"
 
 namespace ftpalg {
 
@@ -16,6 +16,8 @@ class ClientUse {
     std::uint32_t sessions = 0;
     std::uint32_t expectations = 0;
   };
+
+  explicit ClientUse(const KeyedHash& hash) : use_(0, hash) {}
 
   Use of(const Network& client) const {
     const auto found = use_.find(client);
@@ -35,7 +37,7 @@ class ClientUse {
     if (use.sessions == 0 && use.expectations == 0) use_.erase(client);
   }
 
-  std::unordered_map<Network, Use> use_;
+  std::unordered_map<Network, Use, KeyedHash> use_;
   Use all_;
 };
 

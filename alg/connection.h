@@ -8,6 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "alg/keyed_hash.h"
 #include "alg/policy.h"
 #include "alg/session.h"
 #include "alg/stream.h"
@@ -84,6 +85,8 @@ class ConnectionTable {
     Direction direction;
   };
 
+  explicit ConnectionTable(const KeyedHash& hash) : places_(0, hash) {}
+
   std::optional<Found> find(const Tuple& tuple);
 
   /// A new connection, known by its original tuple. One that had that tuple before is gone.
@@ -119,7 +122,7 @@ class ConnectionTable {
   // Least recently touched first.
   std::list<Connection> answered_;
   std::list<Connection> unanswered_;
-  std::unordered_map<Tuple, Place> places_;
+  std::unordered_map<Tuple, Place, KeyedHash> places_;
 };
 
 }  // namespace ftpalg

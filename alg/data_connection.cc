@@ -47,7 +47,7 @@ Endpoint inside_endpoint(const Expectation& expectation, const Master& master) {
 }
 
 Port public_port(Port announced, const Policy& policy, std::uint32_t attempt,
-                 std::uint32_t random) {
+                 std::uint64_t random) {
   // What no range is given for goes where no service listens (RFC 6335, section 6).
   constexpr PortRange dynamic_ports{Port{49152}, Port{65535}};
   const bool may_keep = policy.data_ports ? policy.data_ports->contains(announced) : true;

@@ -24,6 +24,6 @@ Endpoint inside_endpoint(const Expectation& expectation, const Master& master);
 
 /// The public port of try number `attempt`: the announced one first where the policy allows, then
 /// those that `random` picks (protocol rule 26).
-Port public_port(Port announced, const Policy& policy, std::uint32_t attempt, std::uint32_t random);
+Port public_port(Port announced, const Policy& policy, std::uint32_t attempt, std::uint64_t random);
 
 }  // namespace ftpalg

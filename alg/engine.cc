@@ -552,12 +552,6 @@ void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning
   }
 }
 
-bool Engine::names_gateway(const Master& master, const Announcement& announcement) const {
-  return announcement.address && !names_own_end(policy_, master, announcement) &&
-         std::find(gateway_addresses_.begin(), gateway_addresses_.end(), *announcement.address) !=
-             gateway_addresses_.end();
-}
-
 void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& meaning) {
   const Master& master = *passage.connection.master;
   if (!line.start_certain) {
@@ -570,11 +564,8 @@ void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& 
     decide(passage, Action::forward, Reason::unparsable, line.text);
     return;
   }
-  if (names_gateway(master, *announcement)) {
-    decide(passage, Action::forward, Reason::gateway_address, line.text);
-    return;
-  }
-  if (const Reason reason = objection(policy_, master, *announcement); reason != Reason::none) {
+  if (const Reason reason = objection(policy_, master, *announcement, gateway_addresses_);
+      reason != Reason::none) {
     decide(passage, Action::forward, reason, line.text);
     return;
   }

@@ -30,8 +30,6 @@ struct Seams {
   Masters& masters;
   Expectations& expectations;
   Injector& injector;
-  /// Where ports come from that nobody should foresee. Without it they follow one another.
-  RandomNumber random{};
 };
 
 /// Both are the engine's own and valid until it is given the next packet.
@@ -42,11 +40,14 @@ struct Outcome {
 
 class Engine {
  public:
-  Engine(Policy policy, const Seams& seams)
+  /// `key` is for nobody to know who sends packets: it draws the ports that are not to be foreseen.
+  Engine(Policy policy, const Seams& seams, const KeyedHash::Key& key = {})
       : policy_(std::move(policy)),
         masters_(seams.masters),
         injector_(seams.injector),
-        announced_(seams.expectations, connections_, use_, seams.random) {}
+        connections_(KeyedHash{key}),
+        use_(KeyedHash{key}),
+        announced_(seams.expectations, connections_, use_, KeyedHash{key}) {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -137,7 +138,6 @@ class Engine {
 
   void on_line(Passage& passage, const Line& line);
   void note_meaning(Passage& passage, std::string_view line, const Meaning& meaning);
-  bool names_gateway(const Master& master, const Announcement& announcement) const;
   void on_announcement(Passage& passage, const Line& line, const Meaning& meaning);
   void open(Passage& passage, const Line& line, const Announcement& announcement, Seq position);
   bool refuse(Passage& passage, const Line& line);

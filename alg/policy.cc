@@ -39,7 +39,8 @@ Address Policy::advertised(const Address& address, const Address& peer) const {
   return found == external_addresses.end() || peer.is_private() ? address : found->outside;
 }
 
-Reason objection(const Policy& policy, const Master& master, const Announcement& announcement) {
+Reason objection(const Policy& policy, const Master& master, const Announcement& announcement,
+                 std::span<const Address> gateway_addresses) {
   const bool active = is_active(announcement.kind);
   if (active && !policy.active_allowed) return Reason::active_refused;
 
@@ -51,6 +52,9 @@ Reason objection(const Policy& policy, const Master& master, const Announcement&
       return Reason::unusable_address;
     }
     if (!names_own_end(policy, master, announcement)) {
+      if (std::ranges::find(gateway_addresses, address) != gateway_addresses.end()) {
+        return Reason::gateway_address;
+      }
       const bool is_allowed =
           std::any_of(policy.foreign_addresses.begin(), policy.foreign_addresses.end(),
                       [&](const ForeignAddresses& pair) {

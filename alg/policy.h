@@ -140,8 +140,9 @@ struct Policy {
 };
 
 /// Why the host-port in `announcement` may not be opened for `master`, or none. `address` is the
-/// one it stands for. Protocol rules 21 to 23.
-Reason objection(const Policy& policy, const Master& master, const Announcement& announcement);
+/// one it stands for; `gateway_addresses` are those of this machine. Protocol rules 21 to 23.
+Reason objection(const Policy& policy, const Master& master, const Announcement& announcement,
+                 std::span<const Address> gateway_addresses);
 
 /// Why a control connection is not served, or none: of one whose client alone is known yet, and of
 /// one that has been answered.

@@ -210,38 +210,61 @@ TEST_CASE("two edits in one segment leave one after the other") {
 
 // Ports.
 
-TEST_CASE("rule 26: two clients that announce the same port get two public ports") {
-  MemoryMasters masters;
-  MemoryExpectations expectations;
-  MemoryInjector injector;
-  Policy policy;
-  policy.login_required = false;
-  // Of the 16384 dynamic ports from 49152 on (RFC 6335).
-  Engine engine(policy, {masters, expectations, injector, [] { return 16384U + 1024U; }});
-  std::vector<std::string> lines;
-  for (const char* address : {"10.0.0.2", "10.0.0.3"}) {
-    const Master master = master_of(endpoint(address, 40000), endpoint("203.0.113.100", 40000),
-                                    endpoint("198.51.100.7", 21), endpoint("198.51.100.7", 21));
-    // Two clients cannot have one public port for their control connections.
-    Master distinct = master;
-    distinct.reply.destination.port.number = static_cast<std::uint16_t>(40000 + lines.size());
-    masters.add(distinct);
-    engine.on_packet(make_packet(master.original, {1000}, {}, Segment::syn_flag, ""), 0s);
+/// Many clients behind one public address, each of whose sessions says one line.
+class Clients {
+ public:
+  /// The line as the server gets to see it.
+  std::string say(std::string_view client, std::string_view line) {
+    ++control_port_;
+    const Master master =
+        master_of(endpoint(client, control_port_), endpoint("203.0.113.100", control_port_),
+                  endpoint("198.51.100.7", 21), endpoint("198.51.100.7", 21));
+    masters_.add(master);
     const std::uint8_t ack = Segment::ack_flag;
-    engine.on_packet(make_packet(distinct.reply, {2000}, {1001},
-                                 static_cast<std::uint8_t>(Segment::syn_flag | ack), ""),
-                     0s);
-    engine.on_packet(make_packet(distinct.reply, {2001}, {1001}, ack, "220 hi\r\n"), 0s);
-    std::string line = "PORT " + std::string(address) + ",195,80\r\n";
-    std::replace(line.begin(), line.end(), '.', ',');
-    const Outcome outcome =
-        engine.on_packet(make_packet(master.original, {1001}, {2009}, ack, line), 0s);
+    const std::uint8_t syn_ack = Segment::syn_flag | Segment::ack_flag;
+    pass(make_packet(master.original, {1000}, {}, Segment::syn_flag, ""));
+    pass(make_packet(master.reply, {2000}, {1001}, syn_ack, ""));
+    pass(make_packet(master.reply, {2001}, {1001}, ack, "220 hi\r\n"));
+    const Outcome outcome = pass(make_packet(master.original, {1001}, {2009}, ack, line));
     REQUIRE(outcome.decisions.size() == 1);
-    lines.push_back(outcome.decisions[0].after);
+    return outcome.decisions[0].after;
   }
-  CHECK(lines == std::vector<std::string>{"PORT 203,0,113,100,195,80", "PORT 203,0,113,100,196,0"});
-  REQUIRE(expectations.all().size() == 2);
-  CHECK(expectations.all()[1].real_port == Port{50000});
+  const std::vector<Expectation>& expected() const { return expectations_.all(); }
+
+ private:
+  static Policy policy() {
+    Policy policy;
+    policy.login_required = false;
+    return policy;
+  }
+  Outcome pass(const std::vector<std::uint8_t>& packet) { return engine_.on_packet(packet, 0s); }
+
+  MemoryMasters masters_;
+  MemoryExpectations expectations_;
+  MemoryInjector injector_;
+  Engine engine_{policy(), {masters_, expectations_, injector_}, KeyedHash::Key{7}};
+  std::uint16_t control_port_ = 40000;
+};
+
+TEST_CASE("rule 26: two clients that announce the same port get two public ports") {
+  Clients clients;
+  CHECK(clients.say("10.0.0.2", "PORT 10,0,0,2,195,80\r\n") == "PORT 203,0,113,100,195,80");
+  clients.say("10.0.0.3", "PORT 10,0,0,3,195,80\r\n");
+  REQUIRE(clients.expected().size() == 2);
+  const Expectation& second = clients.expected()[1];
+  CHECK(second.real_port == Port{50000});
+  CHECK(second.destination.port != Port{50000});
+  CHECK(second.destination.port >= Port{49152});  // a dynamic one (RFC 6335)
+}
+
+TEST_CASE("rule 26: a client that announces a port again gets the same public port again") {
+  // With another, conntrack would drop the data connection while it remembers the one before.
+  Clients clients;
+  clients.say("10.0.0.2", "PORT 10,0,0,2,195,80\r\n");
+  const std::string first = clients.say("10.0.0.3", "PORT 10,0,0,3,195,80\r\n");
+  CHECK(clients.say("10.0.0.3", "PORT 10,0,0,3,195,80\r\n") == first);
+  CHECK(clients.say("10.0.0.4", "PORT 10,0,0,4,195,80\r\n") != first);
+  CHECK(clients.say("10.0.0.3", "PORT 10,0,0,3,195,80\r\n") == first);
 }
 
 TEST_CASE("a configured range decides the public port") {

@@ -35,7 +35,7 @@ TEST_CASE("rule 21: active, the address must be the client's; passive, the serve
         Row{AnnouncementKind::reply_229, "", Reason::none},
         Row{AnnouncementKind::eprt, "::ffff:10.0.0.2", Reason::foreign_address}}) {
     CAPTURE(address);
-    CHECK(objection(policy, master, announcement(kind, address, 50000)) == reason);
+    CHECK(objection(policy, master, announcement(kind, address, 50000), {}) == reason);
   }
 }
 
@@ -44,28 +44,27 @@ TEST_CASE("rule 22: addresses that cannot be a peer's are refused") {
   for (const char* address : {"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255",
                               "169.254.169.254", "::", "::1", "ff02::1", "fe80::1"}) {
     CAPTURE(address);
-    CHECK(objection(policy, both_nated(),
-                    announcement(AnnouncementKind::reply_227, address, 50000)) ==
-          Reason::unusable_address);
+    CHECK(objection(policy, both_nated(), announcement(AnnouncementKind::reply_227, address, 50000),
+                    {}) == Reason::unusable_address);
   }
 }
 
 TEST_CASE("rule 22: link-local is fine where the control connection is link-local") {
   const Master master = master_of(endpoint("fe80::2", 40000), endpoint("fe80::2", 40000),
                                   endpoint("fe80::1", 21), endpoint("fe80::1", 21));
-  CHECK(objection(Policy{}, master, announcement(AnnouncementKind::eprt, "fe80::2", 50000)) ==
+  CHECK(objection(Policy{}, master, announcement(AnnouncementKind::eprt, "fe80::2", 50000), {}) ==
         Reason::none);
 }
 
 TEST_CASE("rule 23: low and denied ports are refused") {
   for (const int port : {1, 22, 25, 1023, 1433, 3306, 6000, 6063, 8080, 11211}) {
     CAPTURE(port);
-    CHECK(objection(Policy{}, both_nated(), announcement(AnnouncementKind::reply_229, "", port)) ==
-          Reason::refused_port);
+    CHECK(objection(Policy{}, both_nated(), announcement(AnnouncementKind::reply_229, "", port),
+                    {}) == Reason::refused_port);
   }
   for (const int port : {1024, 5999, 6064, 65535}) {
-    CHECK(objection(Policy{}, both_nated(), announcement(AnnouncementKind::reply_229, "", port)) ==
-          Reason::none);
+    CHECK(objection(Policy{}, both_nated(), announcement(AnnouncementKind::reply_229, "", port),
+                    {}) == Reason::none);
   }
 }
 

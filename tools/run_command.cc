@@ -82,11 +82,11 @@ Time now() {
   return std::chrono::steady_clock::now().time_since_epoch();
 }
 
-std::uint32_t random_number() {
-  std::uint32_t number = 0;
+KeyedHash::Key random_key() {
+  KeyedHash::Key key;
   // Up to 256 bytes come whole and at once (getrandom(2)).
-  if (getrandom(&number, sizeof number, 0) != sizeof number) std::abort();
-  return number;
+  if (getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) std::abort();
+  return key;
 }
 
 /// Warns of packets that found no room in the queue, not oftener than loss_warning_interval.
@@ -202,8 +202,8 @@ tl::expected<void, std::string> confine_worker() {
 /// From the drop of rights to the end. Returns the exit status.
 int work(Kernel& kernel, Reloads& reloads, const Signals& signals, std::size_t queue_room_mib) {
   remove_leftovers(kernel.ctnetlink, reloads.config().ruleset);
-  Engine engine(reloads.config().policy,
-                {kernel.ctnetlink, kernel.ctnetlink, kernel.injector, random_number});
+  Engine engine(reloads.config().policy, {kernel.ctnetlink, kernel.ctnetlink, kernel.injector},
+                random_key());
   note_own_addresses(kernel, engine);
   if (const auto confined = confine_worker(); !confined) return failed(confined.error());
 

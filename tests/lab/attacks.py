@@ -28,6 +28,7 @@ from topology import add_other_client, add_route, both
 PORT = 51201  # one that would be opened if nothing else were wrong
 
 FOREIGN = "the address is not that of the control connection's own end"
+GATEWAYS = "the address is the gateway's own"
 UNUSABLE = "loopback, multicast, broadcast, link-local and unspecified addresses are refused"
 REFUSED_PORT = "the port is below the lowest allowed, or on the list of denied ports"
 UNPARSABLE = "the line announces no host-port that can be read without doubt"
@@ -110,10 +111,10 @@ def announced(hosts_by_how, ports, reason):
 
 
 THIRD_HOSTS = {
-    "ipv4": {"PORT": ["other_client", "server_neighbour", "public_server", "192.0.2.77"], "EPRT": ["other_client"],
+    "ipv4": {"PORT": ["other_client", "server_neighbour", "192.0.2.77"], "EPRT": ["other_client"],
              "LPRT": ["other_client"], "227": ["server_neighbour", "client", "192.0.2.77"],
              "228": ["server_neighbour"]},
-    "ipv6": {"EPRT": ["other_client", "server_neighbour", "public_server"], "LPRT": ["other_client"],
+    "ipv6": {"EPRT": ["other_client", "server_neighbour"], "LPRT": ["other_client"],
              "228": ["server_neighbour", "client"]}}
 OWN_HOSTS = {"ipv4": {"PORT": ["client"], "EPRT": ["client"], "227": ["server"], "229": ["server"]},
              "ipv6": {"EPRT": ["client"], "LPRT": ["client"], "228": ["server"], "229": ["server"]}}
@@ -121,8 +122,10 @@ NOBODYS_HOSTS = {
     "ipv4": {how: ["127.0.0.1", "127.8.8.8", "0.0.0.0", "224.0.0.1", "239.255.255.255", "255.255.255.255",
                    "169.254.169.254"] for how in ("PORT", "227")},
     "ipv6": {how: ["::1", "::", "ff02::1", "ff0e::1", "fe80::1"] for how in ("EPRT", "228")}}
-ROUTERS_HOSTS = {"ipv4": {how: ["client_router", "server_router"] for how in ("PORT", "227")},
-                 "ipv6": {how: ["client_router", "server_router"] for how in ("EPRT", "228")}}
+ROUTERS_HOSTS = {"ipv4": {"PORT": ["client_router", "server_router", "public_server"],
+                          "227": ["client_router", "server_router"]},
+                 "ipv6": {"EPRT": ["client_router", "server_router", "public_server"],
+                          "228": ["client_router", "server_router"]}}
 MAPPED_HOSTS = {"ipv4": {}, "ipv6": {how: ["::ffff:127.0.0.1", "::ffff:10.0.1.2"] for how in ("EPRT", "228")}}
 
 ANNOUNCED = {
@@ -133,7 +136,7 @@ ANNOUNCED = {
     "privileged_port": lambda family: announced(OWN_HOSTS[family], [1, 20, 21, 22, 139, 445, 1023], REFUSED_PORT),
     "denied_port": lambda family: announced(OWN_HOSTS[family], [1433, 3306, 6000, 6063, 8080, 11211], REFUSED_PORT),
     "nobodys_address": lambda family: announced(NOBODYS_HOSTS[family], [PORT], UNUSABLE),
-    "routers_address": lambda family: announced(ROUTERS_HOSTS[family], [PORT], FOREIGN),
+    "routers_address": lambda family: announced(ROUTERS_HOSTS[family], [PORT], GATEWAYS),
 }
 
 
