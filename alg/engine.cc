@@ -346,8 +346,7 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
   Stream& stream = passage.stream;
   Session& session = passage.connection.session;
   stream.note_progress();
-  const bool has_room = kept_bytes_ < policy_.kept_bytes_max || stream.owes_bytes();
-  const bool is_kept = (needs_order(passage) || stream.owes_bytes()) && has_room &&
+  const bool is_kept = (needs_order(passage) || stream.owes_bytes()) && has_room(stream) &&
                        stream.keep(stream.next(), fresh);
   if (is_kept && stream.has_early()) fresh = join_early(stream, fresh);
   const Seq end = stream.next() + static_cast<std::int64_t>(fresh.size());
@@ -363,20 +362,21 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
     }
     const Stream::Mark mark = stream.mark();
     const auto line = stream.take_line(fresh);
-    if (!line) break;
-    if (must_wait(passage, *line)) {
-      decide(passage, Action::wait, Reason::edit_waits, line->text);
-      const Seq line_begin = line->begin;
+    if (line ? must_wait(passage, *line) : beginning_must_wait(passage)) {
+      const Seq line_begin = line ? line->begin : stream.line_begin();
+      decide(passage, Action::wait, Reason::edit_waits,
+             line ? line->text : *stream.unfinished_line());
       stream.rewind(mark);
-      stream.set_line_waits(true);
+      stream.set_line_waits(line.has_value());
       stream.forward_until(std::max(passage.unsent, line_begin));
       return stream.forwarded();
     }
+    if (!line) break;
     on_line(passage, *line);
   }
   if (!is_read(passage)) {
     stream.skip_to(end);
-  } else if (!(is_kept && hold(passage))) {
+  } else if (!hold(passage)) {
     if (passage.connection.refuses) {
       refuse_beginning(passage.connection, passage.direction, passage.unsent);
     }
@@ -393,7 +393,7 @@ wire::Bytes Engine::join_early(Stream& stream, wire::Bytes fresh) {
   joined_.assign(fresh.begin(), fresh.end());
   const auto end = [&] { return stream.next() + static_cast<std::int64_t>(joined_.size()); };
   for (auto early = stream.take_early(end()); early; early = stream.take_early(end())) {
-    if (!stream.keep(end(), *early)) break;
+    if (!stream.keep_if_room(*early)) break;
     joined_.insert(joined_.end(), early->begin(), early->end());
   }
   return joined_;
@@ -486,12 +486,29 @@ bool Engine::may_be_edited(const Passage& passage) const {
                      : may_become_passive_reply(*unfinished));
 }
 
+/// Whether the start of a line that may have to be edited has to come again: it would be
+/// acknowledged together with bytes that may be lost behind the gateway and are not kept.
+bool Engine::beginning_must_wait(Passage& passage) const {
+  Stream& stream = passage.stream;
+  if (stream.keeps_unacknowledged() || passage.held_before || !has_room(stream) ||
+      !may_be_edited(passage)) {
+    return false;
+  }
+  const bool is_acknowledged =
+      stream.count_drop(stream.line_begin(), passage.now) >= copies_that_suggest_acknowledgement;
+  if (!is_acknowledged) return true;
+  stream.keep_unfinished_line();
+  return false;
+}
+
 /// Holds back the start of a line that may have to be edited. False when there is nothing to hold,
 /// or when it cannot be held.
 bool Engine::hold(Passage& passage) {
   const Connection& connection = passage.connection;
   Stream& stream = passage.stream;
-  if (!may_be_edited(passage) || !acknowledge_held(passage)) return false;
+  if (!stream.keeps_unacknowledged() || !may_be_edited(passage) || !acknowledge_held(passage)) {
+    return false;
+  }
   if (!passage.held_before) {
     hold_deadlines_.push({passage.now + policy_.hold_time_max, connection.original, 0});
     // The acknowledgement covers what was sent on before, too: should that be lost, its sender does
@@ -770,7 +787,7 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   // The sender must have lost the acknowledgement: one old number makes the receiver repeat it.
   if (is_all_acknowledged && !segment.has(Segment::fin_flag)) leaves_as = leaves_as + -1;
 
-  if (from < extent.to && !stream.can_give(from, &segment)) return {};
+  if (from < extent.to && !stream.can_give(from, extent.to, &segment)) return {};
   // A segment whose bytes are all held has only its acknowledgement left. An old one would look
   // like the sign of a loss.
   const bool says_nothing = from == extent.to && !segment.payload().empty() &&
@@ -848,7 +865,7 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
                                ? connection.stream(opposite(direction)).map().backward(own.ack)
                                : own.ack;
   const Seq end = std::min(stream.owed_end(), stream.forwarded());
-  for (Seq from = stream.owed_begin(); from < end && stream.can_give(from, nullptr);) {
+  for (Seq from = stream.owed_begin(); from < end && stream.can_give(from, end, nullptr);) {
     const Seq leaves_as = stream.map().forward(from);
     builder_.begin_bare(
         tuple, connection.shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as),

@@ -132,6 +132,10 @@ class Engine {
   static bool needs_order(const Passage& passage);
   static bool begins_tls(const Passage& passage, wire::Bytes fresh);
   bool must_wait(Passage& passage, const Line& line);
+  bool beginning_must_wait(Passage& passage) const;
+  bool has_room(const Stream& stream) const {
+    return kept_bytes_ < policy_.kept_bytes_max || stream.owes_bytes();
+  }
   bool may_be_edited(const Passage& passage) const;
   bool hold(Passage& passage);
   bool acknowledge_held(const Passage& passage);

@@ -78,7 +78,7 @@ std::string_view text(Reason reason) {
     case Reason::too_many_edits:
       return "too many edits are not acknowledged yet";
     case Reason::edit_waits:
-      return "an earlier edit is not acknowledged yet, so this line has to come again";
+      return "what came before this line is not acknowledged yet, so it has to come again";
     case Reason::bytes_missing:
       return "earlier bytes have not come yet, so these have to come again";
     case Reason::held_too_long:

@@ -125,6 +125,18 @@ bool Stream::keep(Seq at, wire::Bytes bytes) {
   return true;
 }
 
+bool Stream::keep_if_room(wire::Bytes bytes) {
+  if (kept_.size() + bytes.size() > kept_bytes_max) return false;
+  kept_.insert(kept_.end(), bytes.begin(), bytes.end());
+  return true;
+}
+
+void Stream::keep_unfinished_line() {
+  acknowledged(line_begin_);
+  kept_.assign(partial_.begin(), partial_.end());
+  kept_begin_ = line_begin_;
+}
+
 wire::Bytes Stream::kept(Seq from, Seq to) const {
   return wire::Bytes{kept_}.subspan(static_cast<std::size_t>(from - kept_begin_),
                                     static_cast<std::size_t>(to - from));
@@ -139,10 +151,19 @@ bool Stream::repeats_faithfully(Seq at, wire::Bytes bytes) const {
   return std::equal(first.begin(), first.end(), bytes.begin() + (from - at));
 }
 
-bool Stream::can_give(Seq from, const Segment* segment) const {
-  if (segment != nullptr && from >= segment->payload_seq()) return true;
-  const Seq needed_to = segment == nullptr ? from : segment->payload_seq();
-  return !kept_.empty() && kept_begin_ <= from && needed_to <= kept_end();
+bool Stream::can_give(Seq from, Seq to, const Segment* segment) const {
+  const auto known_until = [&](Seq at) {
+    if (kept_begin_ <= at && at < kept_end()) return kept_end();
+    const bool is_own =
+        segment != nullptr && segment->payload_seq() <= at && at < segment->payload_end();
+    return is_own ? segment->payload_end() : at;
+  };
+  while (from < to) {
+    const Seq until = known_until(from);
+    if (until == from) return false;
+    from = until;
+  }
+  return true;
 }
 
 std::size_t Stream::kept_bytes() const {

@@ -117,12 +117,18 @@ class Stream {
   /// Keeps the bytes from `at` on, the newest of the stream. Older ones make room, unless they are
   /// owed: then nothing is kept, and the answer is false.
   bool keep(Seq at, wire::Bytes bytes);
+  /// Keeps `bytes`, which follow the newest that are kept, unless others would have to make room.
+  bool keep_if_room(wire::Bytes bytes);
+  /// Keeps the start of the unfinished line, the newest bytes, and nothing else: the receiver has
+  /// everything before it.
+  void keep_unfinished_line();
   /// The kept bytes [from, to), which all are kept.
   wire::Bytes kept(Seq from, Seq to) const;
   bool keeps_any() const { return !kept_.empty(); }
-  /// Whether the bytes from `from` up to those of `segment` are known, or all from there on without
-  /// a segment.
-  bool can_give(Seq from, const Segment* segment) const;
+  /// Whether all that was read and that the receiver has not acknowledged is kept.
+  bool keeps_unacknowledged() const { return kept_begin_ <= acknowledged_ && kept_end() == next_; }
+  /// Whether the bytes [from, to) are known: they are kept, or `segment` has them, if there is one.
+  bool can_give(Seq from, Seq to, const Segment* segment) const;
   Seq kept_begin() const { return kept_begin_; }
   Seq kept_end() const { return kept_begin_ + static_cast<std::int64_t>(kept_.size()); }
   /// Whether `bytes`, which begin at `at`, are what came first, as far as that is known.

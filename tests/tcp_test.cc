@@ -116,4 +116,67 @@ TEST_CASE("a greeting that overtakes the server's SYN waits for it") {
   }
 }
 
+TEST_CASE("early bytes that find no room do not displace those in front of them") {
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Engine engine({}, {masters, expectations, injector});
+  const Master master = client_behind_snat();
+  std::string banner = "220-ready\r\n";
+  while (banner.size() < 5000) banner += " line " + std::to_string(banner.size()) + "\r\n";
+  const auto send = [&](std::size_t from, std::size_t length) {
+    const Seq seq = Seq{2001} + static_cast<std::int64_t>(from);
+    const auto packet = make_packet(master.reply, seq, {1001}, Segment::ack_flag,
+                                    std::string_view{banner}.substr(from, length));
+    return engine.on_packet(packet, Time{}).verdict;
+  };
+  engine.on_packet(make_packet(master.original, {1000}, {}, Segment::syn_flag, ""), Time{});
+  masters.add(master);
+  engine.on_packet(
+      make_packet(master.reply, {2000}, {1001}, Segment::syn_flag | Segment::ack_flag, ""), Time{});
+  REQUIRE(send(300, 2000).action == Verdict::Action::drop);
+  REQUIRE(send(2300, 2000).action == Verdict::Action::drop);
+
+  // All three together are more than is kept.
+  const Verdict verdict = send(0, 300);
+  REQUIRE(verdict.action == Verdict::Action::replace);
+  const auto left = Segment::parse(verdict.packet)->payload();
+  REQUIRE(left.size() > 300);
+  CHECK(std::string(left.begin(), left.end()) == banner.substr(0, left.size()));
+}
+
+TEST_CASE("the start of a line is not acknowledged with bytes that only their sender has") {
+  const OffsetOwner owner = GENERATE(OffsetOwner::kernel, OffsetOwner::engine);
+  CAPTURE(owner);
+  const std::string much = "214-Commands:\r\n" + std::string(5000, 'h') + "\r\n214 all\r\n";
+  Conversation conversation(server_behind_dnat(), {.owner = owner});
+  conversation.log_in();
+  conversation.client("HELP\r\nPASV\r\n");
+  const std::string before = conversation.client_received();
+  const auto send_in_segments = [&](const std::string& text) {
+    for (std::size_t at = 0; at < text.size(); at += 1000) {
+      conversation.send_segment(Direction::reply, text.substr(at, 1000));
+    }
+  };
+  SECTION("that were too many to be kept, and got lost") {
+    conversation.lose_after_engine(Direction::reply, true);
+    send_in_segments(much + "227 Enter");
+    conversation.lose_after_engine(Direction::reply, false);
+  }
+  SECTION("that came in one packet too large to be kept, and got lost") {
+    conversation.lose_after_engine(Direction::reply, true);
+    conversation.send_segment(Direction::reply, much + "227 Enter");
+    conversation.lose_after_engine(Direction::reply, false);
+  }
+  SECTION("that find no room beside bytes which were held before") {
+    conversation.send_segment(Direction::reply, "2");
+    send_in_segments(much.substr(1) + "227 Enter");
+  }
+  conversation.run_timer(Direction::reply, 20);
+  conversation.server("ing Passive Mode (192,168,100,200,78,32).\r\n");
+  CHECK(conversation.client_received() ==
+        before + much + "227 Entering Passive Mode (9,9,9,9,78,32).\r\n");
+  CHECK(conversation.everything_arrived());
+}
+
 }  // namespace ftpalg::test
