@@ -14,6 +14,8 @@ struct Figures {
   std::uint64_t reordered = 0;
   std::uint64_t cut = 0;
   std::uint64_t joined = 0;
+  std::uint64_t too_large = 0;
+  std::uint64_t largest_packet = 0;  ///< joined, in bytes
 
   // The endpoints.
   std::uint64_t segments = 0;

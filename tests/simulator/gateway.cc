@@ -54,8 +54,8 @@ Gateway::Gateway(const Master& master, const Policy& policy, bool is_present, Ex
   if (!kernel_shifts_) masters_.answer_offsets_with(OffsetResult::unsupported);
 }
 
-void Gateway::take(Direction direction, PacketBytes& packet, Time now) {
-  if (!is_present_) return exits_.leave(direction, packet);
+void Gateway::take(Direction direction, PacketBytes& packet, std::size_t segment_bytes, Time now) {
+  if (!is_present_) return exits_.leave(direction, packet, segment_bytes);
   const auto segment = Segment::parse(packet);
   if (segment->has(Segment::rst_flag)) saw_reset_ = true;
   leaving_ = packet;
@@ -76,7 +76,7 @@ void Gateway::take(Direction direction, PacketBytes& packet, Time now) {
     }
   }
   if (kernel_shifts_) shift_as_kernel(direction, leaving_);
-  exits_.leave(direction, leaving_);
+  exits_.leave(direction, leaving_, segment_bytes);
 }
 
 bool Gateway::is_queued(const Segment& segment) const {
@@ -112,7 +112,7 @@ InjectResult Gateway::Injection::send(std::span<const std::uint8_t> packet, Inje
     }
     const Direction direction = from_client ? Direction::original : Direction::reply;
     if (gateway.kernel_shifts_) gateway.shift_as_kernel(direction, leaving);
-    gateway.exits_.leave(direction, leaving);
+    gateway.exits_.leave(direction, leaving, 0);
     return InjectResult::sent;
   }
   // It goes back to where the held bytes came from, and nothing shifts it.
@@ -122,7 +122,7 @@ InjectResult Gateway::Injection::send(std::span<const std::uint8_t> packet, Inje
     gateway.fault_ = "injected a packet for nobody";
     return InjectResult::failed;
   }
-  gateway.exits_.leave(to_client ? Direction::reply : Direction::original, leaving);
+  gateway.exits_.leave(to_client ? Direction::reply : Direction::original, leaving, 0);
   return InjectResult::sent;
 }
 

@@ -47,7 +47,8 @@ class Gateway {
   class Exits {
    public:
     virtual ~Exits() = default;
-    virtual void leave(Direction direction, wire::Bytes packet) = 0;
+    /// One that was joined leaves in segments of `segment_bytes`, as it came.
+    virtual void leave(Direction direction, wire::Bytes packet, std::size_t segment_bytes) = 0;
     virtual void report(const Decision& decision) = 0;
   };
 
@@ -55,7 +56,7 @@ class Gateway {
           Figures& figures);
 
   /// A packet of `direction` comes in.
-  void take(Direction direction, PacketBytes& packet, Time now);
+  void take(Direction direction, PacketBytes& packet, std::size_t segment_bytes, Time now);
   void tick(Time now);
   Engine& engine() { return engine_; }
 

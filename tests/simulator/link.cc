@@ -8,16 +8,55 @@ namespace {
 
 constexpr std::uint8_t plain_flags =
     Segment::ack_flag | Segment::psh_flag;  // what cutting and joining understand
-constexpr std::size_t joined_bytes_max = 3000;
 
 }  // namespace
 
-void Link::send(wire::Bytes packet, Time now) {
+Link::Result Link::send(wire::Bytes packet, std::size_t segment_bytes, Time now) {
+  const auto segment = Segment::parse(packet);
+  const std::size_t payload_bytes = segment ? segment->payload().size() : 0;
+  if (segment_bytes == 0 || payload_bytes <= segment_bytes) return send_one(packet, now);
+  Result result = Result::sent;
+  for (std::size_t begin = 0; begin < payload_bytes; begin += segment_bytes) {
+    write_part(*segment, begin, std::min(begin + segment_bytes, payload_bytes));
+    segment_.swap(part_);
+    if (send_one(segment_, now) == Result::too_large) result = Result::too_large;
+  }
+  return result;
+}
+
+/// Writes the payload bytes [begin, end) of `segment` as a segment of their own.
+void Link::write_part(const Segment& segment, std::size_t begin, std::size_t end) {
+  const std::size_t tcp = segment.tcp_begin();
+  const auto headers = segment.headers();
+  const auto payload = segment.payload().subspan(begin, end - begin);
+  part_.assign(headers.begin(), headers.end());
+  part_.insert(part_.end(), payload.begin(), payload.end());
+  if (end < segment.payload().size()) {
+    part_[tcp + 13] = static_cast<std::uint8_t>(part_[tcp + 13] & ~Segment::fin_flag);
+  }
+  if (segment.has(Segment::urg_flag)) {
+    const bool is_before_end = begin < segment.urgent_pointer();
+    const std::size_t rest = is_before_end ? segment.urgent_pointer() - begin : 0;
+    wire::write16(part_, tcp + 18, static_cast<std::uint16_t>(rest));
+    if (!is_before_end) {
+      part_[tcp + 13] = static_cast<std::uint8_t>(part_[tcp + 13] & ~Segment::urg_flag);
+    }
+  }
+  const Seq seq = segment.seq() + static_cast<std::int64_t>(begin);
+  wire::write32(part_, tcp + 4, seq.number);
+  seal(part_);
+}
+
+Link::Result Link::send_one(wire::Bytes packet, Time now) {
   ++figures_.packets;
+  if (packet.size() > mtu_) {
+    ++figures_.too_large;
+    return Result::too_large;
+  }
   const bool calm = now >= weather_.calm_from;
   if (!calm && random_.chance(weather_.loss)) {
     ++figures_.lost;
-    return;
+    return Result::sent;
   }
   const auto segment = Segment::parse(packet);
   const std::size_t payload_bytes = segment ? segment->payload().size() : 0;
@@ -25,25 +64,15 @@ void Link::send(wire::Bytes packet, Time now) {
       payload_bytes >= 2 && (segment->flags() & ~(plain_flags | Segment::fin_flag)) == 0;
   if (!can_cut || !random_.chance(weather_.cuts)) {
     send_whole(packet, now);
-    return;
+    return Result::sent;
   }
   ++figures_.cut;
-  const auto first = random_.between(1, static_cast<std::uint32_t>(payload_bytes) - 1);
-  const std::size_t tcp = segment->tcp_begin();
-  const auto headers = segment->headers();
-  for (const bool is_first : {true, false}) {
-    const auto part =
-        is_first ? segment->payload().first(first) : segment->payload().subspan(first);
-    scratch_.assign(headers.begin(), headers.end());
-    scratch_.insert(scratch_.end(), part.begin(), part.end());
-    if (is_first) {
-      scratch_[tcp + 13] = static_cast<std::uint8_t>(scratch_[tcp + 13] & ~Segment::fin_flag);
-    } else {
-      wire::write32(scratch_, tcp + 4, (segment->seq() + first).number);
-    }
-    seal(scratch_);
-    send_whole(scratch_, now);
-  }
+  const std::size_t cut = random_.between(1, static_cast<std::uint32_t>(payload_bytes) - 1);
+  write_part(*segment, 0, cut);
+  send_whole(part_, now);
+  write_part(*segment, cut, payload_bytes);
+  send_whole(part_, now);
+  return Result::sent;
 }
 
 void Link::send_whole(wire::Bytes packet, Time now) {
@@ -73,7 +102,8 @@ void Link::put(wire::Bytes packet, Time now) {
     last_arrival_ = arrival = std::max(arrival, last_arrival_);
   }
   const std::uint32_t id = pool_.take();
-  pool_.at(id).assign(packet.begin(), packet.end());
+  pool_.at(id).packet.assign(packet.begin(), packet.end());
+  pool_.at(id).segment_bytes = 0;
   agenda_.plan(arrival, Event::Kind::arrival, place_, id);
   last_ = overtaken ? none : id;
 }
@@ -82,19 +112,22 @@ void Link::put(wire::Bytes packet, Time now) {
 /// directly and says nothing new otherwise.
 bool Link::join(wire::Bytes packet) {
   if (last_ == none) return false;
-  PacketBytes& before = pool_.at(last_);
+  auto& [before, segment_bytes] = pool_.at(last_);
   const auto first = Segment::parse(before);
   const auto second = Segment::parse(packet);
   if (!first || !second || first->payload().empty() || second->payload().empty() ||
       (first->flags() & ~plain_flags) != 0 || (second->flags() & ~plain_flags) != 0 ||
       first->payload_end() != second->seq() || first->ack() != second->ack() ||
       first->options().size() != second->options().size() ||
-      before.size() + second->payload().size() > joined_bytes_max) {
+      before.size() + second->payload().size() > weather_.joined_bytes_max) {
     return false;
   }
   const auto more = second->payload();
+  if (segment_bytes == 0) segment_bytes = first->payload().size();
+  segment_bytes = std::max(segment_bytes, more.size());
   before.insert(before.end(), more.begin(), more.end());
   seal(before);
+  if (before.size() > figures_.largest_packet) figures_.largest_packet = before.size();
   return true;
 }
 

@@ -73,9 +73,11 @@ void print(const Totals& totals, const Figures& figures, double seconds) {
   fmt::print("{} sessions in {:.1f} s ({:.0f} hours of simulated time), {} failed\n",
              totals.sessions, seconds,
              std::chrono::duration<double, std::ratio<3600>>(totals.took).count(), totals.failed);
-  fmt::print("network: {} packets, {} lost, {} repeated, {} reordered, {} cut, {} joined\n",
-             figures.packets, figures.lost, figures.repeated, figures.reordered, figures.cut,
-             figures.joined);
+  fmt::print(
+      "network: {} packets, {} lost, {} repeated, {} reordered, {} cut, {} joined, into up to {} "
+      "bytes, {} too large for their path\n",
+      figures.packets, figures.lost, figures.repeated, figures.reordered, figures.cut,
+      figures.joined, figures.largest_packet, figures.too_large);
   fmt::print(
       "endpoints: {} segments, {} of them repetitions; received {} old bytes that differ, "
       "{} segments above the MSS, {} senseless SACK blocks of the kernel's\n",

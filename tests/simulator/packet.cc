@@ -97,6 +97,7 @@ void make_packet(const Tuple& tuple, const Header& header, std::string_view payl
   constexpr std::uint8_t hop_limit = 64;
   if (is_ipv4) {
     packet[0] = 0x45;
+    packet[6] = 0x40;  // do not fragment
     packet[8] = hop_limit;
     packet[9] = protocol_tcp;
   } else {

@@ -50,15 +50,21 @@ bool has_option(wire::Bytes options, std::uint8_t kind);
 std::string describe(wire::Bytes packet, Seq base, Seq ack_base);
 std::string escaped(std::string_view text);
 
+/// What is under way as one: a packet, or several that an offload has joined (GRO).
+struct Shipment {
+  PacketBytes packet;
+  std::size_t segment_bytes = 0;  ///< the most payload of one of the joined; 0: none was
+};
+
 class PacketPool {
  public:
   std::uint32_t take();
   void give_back(std::uint32_t id) { free_.push_back(id); }
-  PacketBytes& at(std::uint32_t id) { return packets_[id]; }
+  Shipment& at(std::uint32_t id) { return packets_[id]; }
   void give_back_all();
 
  private:
-  std::deque<PacketBytes> packets_;  // a deque: packets stay where they are
+  std::deque<Shipment> packets_;  // a deque: packets stay where they are
   std::vector<std::uint32_t> free_;
 };
 

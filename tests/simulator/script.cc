@@ -45,7 +45,11 @@ class Author {
     log_in();
     const std::uint32_t steps = random_.between(1, 5);
     for (std::uint32_t step = 0; step < steps; ++step) {
-      random_.chance(300) ? pipeline() : walk();
+      if (random_.chance(30)) {
+        talk_much();
+      } else {
+        random_.chance(300) ? pipeline() : walk();
+      }
     }
     end();
     if (random_.chance(80)) open_fast();
@@ -309,6 +313,39 @@ class Author {
     // The first three bytes are what BSD's ftp sends as urgent.
     const std::array<std::size_t, 4> urgent_ends{0, 3, 4, line.text.size()};
     line.urgent_end = random_.pick(urgent_ends);
+  }
+
+  /// Segments that are full, and more than one: commands at once, and replies at length.
+  void talk_much() {
+    constexpr std::array<std::uint32_t, 6> sizes{200, 600, 1500, 5000, 15000, 60000};
+    const std::uint32_t size = random_.chance(800) ? sizes[random_.below(3)] : random_.pick(sizes);
+    if (size > 200) script_.has_much_text = true;
+    const std::uint32_t commands = random_.between(2, 6);
+    for (std::uint32_t i = 0; i < commands; ++i) {
+      switch (random_.below(4)) {
+        case 0:
+          announce_active(true);
+          script_.commands.back().may_stay = script_.active_needs_quiet && i > 0;
+          reply("200 Command successful.\r\n");
+          break;
+        case 1:
+          announce_passive();
+          break;
+        case 2:
+          command("MKD " + std::string(random_.between(1, 500), 'd') + "\r\n");
+          reply("257 \"" + std::string(random_.between(1, 500), 'd') + "\" created.\r\n");
+          break;
+        default:
+          command("HELP\r\n");
+          reply("214-Commands:\r\n");
+          for (std::uint32_t said = 0; said < size / commands;) {
+            said += static_cast<std::uint32_t>(
+                reply(" " + std::string(random_.between(1, 1000), 'h') + "\r\n").text.size());
+          }
+          reply("214 That is all.\r\n");
+      }
+    }
+    end_batch();
   }
 
   void refused_announcement() {

@@ -60,6 +60,7 @@ struct Script {
   bool active_needs_quiet = true;
   std::vector<Line> commands;
   std::vector<Line> replies;
+  bool has_much_text = false;  ///< more than small segments and windows can bear
   /// The client sends commands[.., until) as soon as it has got replies[.., after).
   struct Batch {
     std::size_t until;

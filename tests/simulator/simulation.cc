@@ -24,7 +24,25 @@ enum Place : std::uint8_t {
   gateway_to_client,
 };
 
-Habits choose_habits(Random& random, const Script& script) {
+/// The least that packets may have on their way between the gateway and either end.
+struct Path {
+  std::array<std::size_t, 2> mtu{65535, 65535};
+  /// Who sends too much is told (RFC 1191, RFC 8201); else both ends know beforehand.
+  bool tells = false;
+};
+
+Path choose_path(Random& random, const Script& script) {
+  Path path;
+  if (!random.chance(400)) return path;
+  constexpr std::array<std::size_t, 6> mtus4{576, 576, 600, 900, 1280, 1500};
+  constexpr std::array<std::size_t, 3> mtus6{1280, 1280, 1500};
+  const bool is_ipv4 = script.master.client().family() == Family::ipv4;
+  path.mtu[random.below(2)] = is_ipv4 ? random.pick(mtus4) : random.pick(mtus6);
+  path.tells = random.chance(500);
+  return path;
+}
+
+Habits choose_habits(Random& random, const Script& script, const Path& path) {
   constexpr std::array<std::uint32_t, 8> initial_seqs{
       0, 1, 0x40000000, 0x7fffff00, 0x80000000, 0xffffff80, 0xfffffff0, 0xffffffff};
   constexpr std::array<std::uint16_t, 5> sizes{1460, 1460, 536, 100, 48};
@@ -32,8 +50,13 @@ Habits choose_habits(Random& random, const Script& script) {
   Habits habits;
   habits.initial_seq =
       random.chance(800) ? random.pick(initial_seqs) : static_cast<std::uint32_t>(random.next());
-  habits.mss = random.pick(sizes);
-  habits.window = random.pick(windows);
+  habits.mss = script.has_much_text ? sizes[random.below(3)] : random.pick(sizes);
+  habits.window = script.has_much_text ? windows[random.below(3)] : random.pick(windows);
+  if (!path.tells) {
+    const std::size_t header_bytes = script.master.client().family() == Family::ipv4 ? 40 : 60;
+    const std::size_t fitting = std::min(path.mtu[client], path.mtu[server]) - header_bytes;
+    habits.mss = static_cast<std::uint16_t>(std::min<std::size_t>(habits.mss, fitting));
+  }
   habits.sack = random.chance(600);
   habits.timestamps = random.chance(400);
   habits.takes_syn_data = random.chance(700);
@@ -62,6 +85,10 @@ Weather choose_weather(Random& random) {
   weather.reorders = random.chance(400) ? random.between(10, 300) : 0;
   weather.cuts = random.chance(400) ? random.between(10, 400) : 0;
   weather.joins = random.chance(400) ? random.between(10, 600) : 0;
+  if (random.chance(300)) {
+    weather.joins = 950;
+    weather.joined_bytes_max = 65535;
+  }
   return weather;
 }
 
@@ -73,16 +100,14 @@ class Simulation final : private Gateway::Exits {
         agenda_(workspace.agenda),
         pool_(workspace.pool),
         script_(make_script(random_)),
+        path_(choose_path(random_, script_)),
         policy_(choose_policy()),
         ends_{{choose_habits(), choose_habits()}, {&outlets_[client], &outlets_[server]}},
         weather_(choose_weather(random_)),
         excuses_{!setting.gateway_is_present, random_.chance(40)},
         gateway_(script_.master, policy_, setting.gateway_is_present, *this, workspace.figures),
-        links_{
-            Link{client_to_gateway, weather_, random_.next(), agenda_, pool_, workspace.figures},
-            Link{gateway_to_server, weather_, random_.next(), agenda_, pool_, workspace.figures},
-            Link{server_to_gateway, weather_, random_.next(), agenda_, pool_, workspace.figures},
-            Link{gateway_to_client, weather_, random_.next(), agenda_, pool_, workspace.figures}},
+        links_{make_link(client_to_gateway, workspace), make_link(gateway_to_server, workspace),
+               make_link(server_to_gateway, workspace), make_link(gateway_to_client, workspace)},
         outlets_{Entry{*this, client_to_gateway}, Entry{*this, server_to_gateway}},
         talk_(script_, ends_, excuses_, gateway_, agenda_, 0, random_.next(), workspace.figures) {
     agenda_.clear();
@@ -114,14 +139,25 @@ class Simulation final : private Gateway::Exits {
     Entry(Simulation& owner, Place link) : simulation(owner), place(link) {}
     void send(const PacketBytes& packet) override {
       simulation.trace("sends", place, packet);
-      simulation.links_[place].send(packet, simulation.now_);
+      simulation.send(place, packet, 0);
     }
     Simulation& simulation;
     Place place;
   };
 
+  Link make_link(Place place, Workspace& workspace) {
+    const bool is_on_clients_side = place == client_to_gateway || place == gateway_to_client;
+    return {place,
+            weather_,
+            path_.mtu[is_on_clients_side ? client : server],
+            random_.next(),
+            agenda_,
+            pool_,
+            workspace.figures};
+  }
+
   Habits choose_habits() {
-    Habits habits = simulator::choose_habits(random_, script_);
+    Habits habits = simulator::choose_habits(random_, script_, path_);
     habits.forgives_sack = policy_.offset_owner == OffsetOwner::kernel && script_.master.is_nated();
     return habits;
   }
@@ -180,11 +216,12 @@ class Simulation final : private Gateway::Exits {
 
   void arrive(Place place, std::uint32_t id) {
     links_[place].note_arrival(id);
-    PacketBytes& packet = pool_.at(id);
+    auto& [packet, segment_bytes] = pool_.at(id);
     if (place == client_to_gateway || place == server_to_gateway) {
       trace("comes in from", place, packet);
-      gateway_.take(place == client_to_gateway ? Direction::original : Direction::reply, packet,
-                    now_);
+      const Direction direction =
+          place == client_to_gateway ? Direction::original : Direction::reply;
+      gateway_.take(direction, packet, segment_bytes, now_);
       if (!gateway_.fault().empty()) find(gateway_.fault());
     } else {
       trace("reaches", place, packet);
@@ -193,10 +230,18 @@ class Simulation final : private Gateway::Exits {
     pool_.give_back(id);
   }
 
-  void leave(Direction direction, wire::Bytes packet) override {
+  void leave(Direction direction, wire::Bytes packet, std::size_t segment_bytes) override {
     const Place place = direction == Direction::original ? gateway_to_server : gateway_to_client;
     trace("leaves towards", place, packet);
-    links_[place].send(packet, now_);
+    send(place, packet, segment_bytes);
+  }
+
+  void send(Place place, wire::Bytes packet, std::size_t segment_bytes) {
+    const auto result = links_[place].send(packet, segment_bytes, now_);
+    if (result == Link::Result::sent || !path_.tells) return;
+    const bool is_on_clients_side = place == client_to_gateway || place == gateway_to_client;
+    const bool from_client = place == client_to_gateway || place == gateway_to_server;
+    talk_.note_mtu(from_client ? client : server, path_.mtu[is_on_clients_side ? client : server]);
   }
 
   void report(const Decision& decision) override {
@@ -261,12 +306,13 @@ class Simulation final : private Gateway::Exits {
   std::string setup_text() const {
     return fmt::format(
         "offsets of the {}{}\n  client {}\n  server {}\n  loss {} repeats {} reorders {} cuts {} "
-        "joins {} per mille, delay {} + {} ms\n  original {}\n  reply {}",
+        "joins {} per mille, delay {} + {} ms, MTU {} and {}{}\n  original {}\n  reply {}",
         policy_.offset_owner == OffsetOwner::kernel ? "kernel" : "engine",
         excuses_.seams_fail ? ", seams fail" : "", describe(ends_.habits[client]),
         describe(ends_.habits[server]), weather_.loss, weather_.repeats, weather_.reorders,
-        weather_.cuts, weather_.joins, weather_.delay / 1ms, weather_.jitter_ms,
-        script_.master.original.text(), script_.master.reply.text());
+        weather_.cuts, weather_.joins, weather_.delay / 1ms, weather_.jitter_ms, path_.mtu[client],
+        path_.mtu[server], path_.tells ? " told" : "", script_.master.original.text(),
+        script_.master.reply.text());
   }
 
   Random random_;
@@ -275,6 +321,7 @@ class Simulation final : private Gateway::Exits {
   PacketPool& pool_;
   Time now_{};
   Script script_;
+  Path path_;
   Policy policy_;
   Talk::Ends ends_;
   Weather weather_;

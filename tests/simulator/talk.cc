@@ -20,6 +20,7 @@ Talk::Talk(Script script, const Ends& ends, const Oracle::Excuses& excuses, Gate
                              *ends.outlets[server], figures}} {
   for (Hand& hand : hands_) {
     hand = random_.chance(500) ? Hand::whole : random_.chance(600) ? Hand::cut : Hand::bytes;
+    if (script_.has_much_text && hand == Hand::bytes) hand = Hand::whole;
   }
 }
 

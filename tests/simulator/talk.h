@@ -32,6 +32,7 @@ class Talk {
   /// The application of `who` hands on its next piece.
   void on_writing(Who who, Time now);
   void note(const Decision& decision);
+  void note_mtu(Who who, std::size_t mtu) { endpoints_[who].note_mtu(mtu); }
 
   bool is_over() const;
   bool is_aborted() const { return simulator::is_aborted(script_); }

@@ -56,8 +56,17 @@ bool TcpEndpoint::is_done() const {
 }
 
 std::size_t TcpEndpoint::payload_max() const {
-  const std::size_t options = habits_.timestamps && peer_timestamps_ ? 12 : 0;
-  return std::min(habits_.mss, peer_mss_) - options;
+  constexpr std::size_t timestamps_bytes = 12;
+  constexpr std::size_t sack_bytes_max = 28;
+  const bool has_sack = has_duplicate_ || !out_of_order_.empty();
+  const std::size_t options = (habits_.timestamps && peer_timestamps_ ? timestamps_bytes : 0) +
+                              (habits_.sack && peer_sack_ && has_sack ? sack_bytes_max : 0);
+  return std::min<std::size_t>({habits_.mss, peer_mss_, path_mss_}) - options;
+}
+
+void TcpEndpoint::note_mtu(std::size_t mtu) {
+  const std::size_t header_bytes = tuple_.source.address.family() == Family::ipv4 ? 40 : 60;
+  path_mss_ = std::min(path_mss_, mtu - header_bytes);
 }
 
 Time TcpEndpoint::next_timer() const {
@@ -272,7 +281,8 @@ void TcpEndpoint::repeat_newest(Time now) {
   if (sent_.empty()) return;
   const Sent last = sent_.back();
   ++figures_.repetitions;
-  send_range(std::max(last.begin, una_), last.end, now);
+  const std::int32_t fitting = last.end - static_cast<std::int32_t>(payload_max());
+  send_range(std::max({last.begin, una_, fitting}), last.end, now);
 }
 
 void TcpEndpoint::repeat_anything(Time now) {

@@ -68,6 +68,8 @@ class TcpEndpoint {
   void abort(Time now);
 
   void receive(wire::Bytes packet, Time now);
+  /// The path takes packets of `mtu` bytes at most (RFC 1191, RFC 8201).
+  void note_mtu(std::size_t mtu);
   void on_timer(Time now);
   Time next_timer() const;
 
@@ -156,6 +158,7 @@ class TcpEndpoint {
   std::int32_t right_edge_ = 0;  // the peer takes bytes before it
   std::int32_t urgent_end_ = -1;
   std::uint16_t peer_mss_ = mss_default;
+  std::size_t path_mss_ = 65535;
   std::deque<Sent> sent_;  // unacknowledged segments, as they were first cut
   std::vector<Sent> sacked_;
   std::int32_t recover_ = -1;
