@@ -9,7 +9,8 @@
 namespace ftpalg::tools {
 
 int failed(std::string_view reason) {
-  fmt::print(stderr, "ftpalg: {}\n", reason);
+  // Not fmt::print, which throws where nobody reads.
+  std::fputs(fmt::format("ftpalg: {}\n", reason).c_str(), stderr);
   return EXIT_FAILURE;
 }
 

@@ -18,13 +18,17 @@ namespace ftpalg::tools {
 namespace {
 
 constexpr std::array allowed_calls{
-    // To wait.
+    // To wait, and to tell the time where the vDSO has to ask the kernel for it.
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
+    SCMP_SYS(ppoll_time64),
     SCMP_SYS(restart_syscall),
     SCMP_SYS(clock_gettime),
     SCMP_SYS(clock_gettime64),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
     SCMP_SYS(futex),
+    SCMP_SYS(futex_time64),
     // Packets, verdicts, conntrack, the keeper, signals and the log, all of them open already.
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -51,10 +52,11 @@ constexpr int tick_milliseconds = 1000;
 constexpr Time loss_warning_interval = std::chrono::minutes{1};
 
 /// The signals that end the daemon, and SIGHUP, as a descriptor to poll. They stay blocked until
-/// the process ends.
+/// the process ends. That nobody reads the log any more ends nothing.
 class Signals {
  public:
   Signals() {
+    std::signal(SIGPIPE, SIG_IGN);
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGHUP);
@@ -207,7 +209,10 @@ int work(Kernel& kernel, Reloads& reloads, const Signals& signals, std::size_t q
   note_own_addresses(kernel, engine);
   if (const auto confined = confine_worker(); !confined) return failed(confined.error());
 
-  fmt::print(stderr, "ftpalg: ready on queue {}\n", reloads.config().ruleset.queue);
+  // Not fmt::print, which throws where nobody reads.
+  const std::string ready =
+      fmt::format("ftpalg: ready on queue {}\n", reloads.config().ruleset.queue);
+  std::fputs(ready.c_str(), stderr);
   const int exit_status = serve(kernel, engine, signals, reloads, LossWarning{queue_room_mib});
   reloads.settle(engine);
   engine.withdraw_all();
