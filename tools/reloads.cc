@@ -37,6 +37,7 @@ void Reloads::finish(Engine& engine) {
     if (const auto read = options_.config_of(*text)) {
       config_ = reload(config_, *read).config;
       engine.set_policy(config_.policy);
+      spdlog::info("the configuration is read anew");
     }
   }
   if (std::exchange(is_wanted_again_, false)) begin();

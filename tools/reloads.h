@@ -20,7 +20,8 @@ class Reloads {
   void begin();
   /// Readable when there is something to finish(). Negative when there will never be.
   int descriptor() const { return keeper_is_gone_ ? -1 : keeper_.descriptor(); }
-  /// Takes what the keeper has read. It has told the log already when something was wrong with it.
+  /// Takes what the keeper has read, and tells the log that it counts from now on. The keeper has
+  /// told it already when something was wrong.
   void finish(Engine& engine);
   /// Waits for what is under way.
   void settle(Engine& engine);

@@ -41,7 +41,6 @@ std::optional<std::string> RunningConfig::read_anew() {
     return std::nullopt;
   }
   tell_warnings();
-  spdlog::info("the configuration is read anew");
   return std::move(*text);
 }
 
