@@ -98,7 +98,7 @@ constexpr std::string_view gone =
 
 }  // namespace
 
-tl::expected<Keeper, std::string> Keeper::start(Errands errands) {
+tl::expected<Keeper, std::string> Keeper::start(const Errands& errands) {
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return tl::make_unexpected(fmt::format("cannot make a socket pair: {}", std::strerror(errno)));

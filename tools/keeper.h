@@ -34,7 +34,7 @@ class Keeper {
 
   /// Starts the keeper, which holds open what is open now. To be called before a queue is taken,
   /// and from a process with a single thread.
-  static tl::expected<Keeper, std::string> start(Errands errands);
+  static tl::expected<Keeper, std::string> start(const Errands& errands);
 
   /// Sends the keeper on an errand; exactly one answer() is due then.
   tl::expected<void, std::string> send(std::string_view errand);

@@ -102,13 +102,13 @@ class Simulation final : private Gateway::Exits {
         script_(make_script(random_)),
         path_(choose_path(random_, script_)),
         policy_(choose_policy()),
+        outlets_{Entry{*this, client_to_gateway}, Entry{*this, server_to_gateway}},
         ends_{{choose_habits(), choose_habits()}, {&outlets_[client], &outlets_[server]}},
         weather_(choose_weather(random_)),
         excuses_{!setting.gateway_is_present, random_.chance(40)},
         gateway_(script_.master, policy_, setting.gateway_is_present, *this, workspace.figures),
         links_{make_link(client_to_gateway, workspace), make_link(gateway_to_server, workspace),
                make_link(server_to_gateway, workspace), make_link(gateway_to_client, workspace)},
-        outlets_{Entry{*this, client_to_gateway}, Entry{*this, server_to_gateway}},
         talk_(script_, ends_, excuses_, gateway_, agenda_, 0, random_.next(), workspace.figures) {
     agenda_.clear();
     pool_.give_back_all();
@@ -323,12 +323,12 @@ class Simulation final : private Gateway::Exits {
   Script script_;
   Path path_;
   Policy policy_;
+  std::array<Entry, 2> outlets_;
   Talk::Ends ends_;
   Weather weather_;
   Oracle::Excuses excuses_;
   Gateway gateway_;
   std::array<Link, 4> links_;
-  std::array<Entry, 2> outlets_;
   Talk talk_;
   std::string finding_;
 };
