@@ -10,33 +10,22 @@ std::optional<ConnectionTable::Found> ConnectionTable::find(const Tuple& tuple) 
 }
 
 Connection& ConnectionTable::insert(const Tuple& original, const Network& client) {
-  if (const auto found = places_.find(original); found != places_.end()) {
-    erase(*found->second.at);
-  }
   unanswered_.emplace_back(original, client);
   places_[original] = {std::prev(unanswered_.end()), Direction::original};
   return unanswered_.back();
 }
 
 void ConnectionTable::set_master(Connection& connection, const Master& master) {
-  if (const auto other = find(master.reply); other && &other->connection != &connection) {
-    erase(other->connection);
-  }
   const auto at = places_.at(connection.original).at;
-  if (!connection.master) answered_.splice(answered_.end(), unanswered_, at);
+  answered_.splice(answered_.end(), unanswered_, at);
   connection.master = master;
   places_[master.reply] = {at, Direction::reply};
 }
 
-void ConnectionTable::forget(const Tuple& tuple, const Connection& owner) {
-  const auto found = places_.find(tuple);
-  if (found != places_.end() && &*found->second.at == &owner) places_.erase(found);
-}
-
 void ConnectionTable::erase(Connection& connection) {
   const auto at = places_.at(connection.original).at;
-  if (connection.master) forget(connection.master->reply, connection);
-  forget(connection.original, connection);
+  if (connection.master) places_.erase(connection.master->reply);
+  places_.erase(connection.original);
   list_of(connection).erase(at);
 }
 

@@ -89,10 +89,10 @@ class ConnectionTable {
 
   std::optional<Found> find(const Tuple& tuple);
 
-  /// A new connection, known by its original tuple. One that had that tuple before is gone.
+  /// A new connection, found by its original tuple, by which none is found yet.
   Connection& insert(const Tuple& original, const Network& client);
-  /// From now on it is found by its reply tuple too. Another that had that tuple before is found by
-  /// it no more.
+  /// From now on one that had no master is found by its reply tuple too, by which none is found
+  /// yet.
   void set_master(Connection& connection, const Master& master);
   void erase(Connection& connection);
 
@@ -117,7 +117,6 @@ class ConnectionTable {
   std::list<Connection>& list_of(const Connection& connection) {
     return connection.master ? answered_ : unanswered_;
   }
-  void forget(const Tuple& tuple, const Connection& owner);
 
   // Least recently touched first.
   std::list<Connection> answered_;

@@ -32,6 +32,12 @@ class Crowd {
     give(tuple(number, port), {1009}, Segment::ack_flag,
          "PORT 10,0,0," + std::to_string(number) + ",195," + std::to_string(port % 256) + "\r\n");
   }
+  /// The client speaks on a connection that was under way before the gateway was.
+  void speak(std::uint8_t number, std::uint16_t port) {
+    masters_.add(master_of(endpoint(address(number), port), endpoint("203.0.113.1", port),
+                           endpoint("198.51.100.7", 21), endpoint("198.51.100.7", 21)));
+    give(tuple(number, port), {5000}, Segment::ack_flag, "NOOP\r\n");
+  }
   Verdict syn(std::uint8_t number, std::uint16_t port) {
     return give(tuple(number, port), {1000}, Segment::syn_flag, "");
   }
@@ -112,6 +118,47 @@ TEST_CASE("rule 27: announced data connections are capped per client network and
   crowd.open(4, 40000);
   crowd.announce(4, 40000);
   CHECK(crowd.expectations() == 1);
+}
+
+TEST_CASE("sessions that were under way count, and are refused, as others") {
+  Policy policy;
+  policy.sessions_per_client_max = 1;
+  policy.server_networks = {*Network::parse("198.51.100.0/24")};
+  policy.client_networks = {*Network::parse("10.0.0.0/29")};
+  Crowd crowd(policy);
+  crowd.speak(1, 40000);
+  CHECK(crowd.engine().connections() == 1);
+  crowd.speak(1, 40001);
+  CHECK(crowd.last() == Reason::client_sessions_full);
+  CHECK(crowd.mark(1, 40001) == policy.done_mark);
+  crowd.speak(9, 40000);
+  CHECK(crowd.last() == Reason::client_not_served);
+
+  policy.server_networks = {*Network::parse("192.0.2.0/24")};
+  crowd.engine().set_policy(policy);
+  crowd.speak(2, 40000);
+  CHECK(crowd.last() == Reason::server_not_served);
+  CHECK(crowd.mark(2, 40000) == policy.done_mark);
+  CHECK(crowd.engine().connections() == 1);
+}
+
+TEST_CASE("who has said nothing for a day is forgotten, and taken up when it speaks again") {
+  const Policy policy;
+  Crowd crowd(policy);
+  crowd.open(1, 40000);
+  crowd.announce(1, 40000);
+  crowd.wait(policy.session_idle_max - 1s);
+  crowd.open(2, 40000);
+  crowd.syn(3, 40000);
+  CHECK(crowd.engine().connections() == 3);
+  crowd.wait(1s);
+  CHECK(crowd.engine().connections() == 2);
+  crowd.speak(1, 40000);
+  CHECK(crowd.engine().connections() == 3);
+
+  crowd.engine().withdraw_all();
+  CHECK(crowd.engine().connections() == 0);
+  CHECK(crowd.expectations() == 0);
 }
 
 TEST_CASE("connections that nobody answers make room for others") {

@@ -32,6 +32,9 @@ TEST_CASE("a refused command is a word of the same length that the server does n
            Row{"STOR\r\n", "XXXX\r\n"},
            Row{"STOR\tx\r\n", "XXXX\tx\r\n"},
            Row{"  STOR x\r\n", "  XXXX x\r\n"},
+           Row{"\t\rSTOR x\r\n", "\t\rXXXX x\r\n"},
+           Row{"ST\0OR x\r\n"s, "XXXXX x\r\n"s},
+           Row{"STOR{x}\r\n", "XXXX{x}\r\n"},
            Row{"\0STOR x\r\n"s, "\0XXXX x\r\n"s},
            Row{"\xff\xf4\xff\xf2STOR x\r\n", "\xff\xf4\xff\xf2XXXX x\r\n"},
            Row{"ST\xff\xf1OR x\r\n", "XXXXXX x\r\n"},
@@ -43,6 +46,11 @@ TEST_CASE("a refused command is a word of the same length that the server does n
            Row{"RETR STOR x\r\n", "RETR STOR x\r\n"},
            Row{"STAT\r\n", "STAT\r\n"},
            Row{"PASV\r\n", "PASV\r\n"},
+           Row{"STOR2\r\n", "STOR2\r\n"},
+           Row{"STORSTORSTOR\r\n", "STORSTORSTOR\r\n"},
+           Row{"@STOR x\r\n", "@STOR x\r\n"},
+           Row{"[STOR x\r\n", "[STOR x\r\n"},
+           Row{"!STOR x\r\n", "!STOR x\r\n"},
        }) {
     for (const Ways& ways : all_ways(12)) {
       CAPTURE(sent.substr(0, 40), to_string(ways));

@@ -8,6 +8,8 @@
 namespace ftpalg::test {
 namespace {
 
+using namespace std::string_literals;
+
 const Tuple ipv4{endpoint("10.0.0.2", 40000), endpoint("192.0.2.1", 21)};
 const Tuple ipv6{endpoint("fd00::2", 40000), endpoint("2001:db8::1", 21)};
 
@@ -80,6 +82,35 @@ TEST_CASE("IPv6 extension headers are passed over, fragments and others are not"
   packet[6] = 0;
   packet[41] = 200;  // a header longer than the packet
   CHECK_FALSE(Segment::parse(packet));
+}
+
+TEST_CASE("options are read up to the first that does not fit") {
+  const std::string timestamps = "\x08\x0a\x00\x00\x00\x07\x00\x00\x00\x09"s;
+  struct Row {
+    std::string options;
+    bool found;
+  };
+  for (const auto& [options, found] : {
+           Row{"\1\1"s + timestamps, true}, Row{timestamps + "\0\0"s, true},
+           Row{"\2\4\5\264"s + timestamps + "\1\1"s, true},
+           Row{"\0\1"s + timestamps, false},   // behind the end
+           Row{"\2\0"s + timestamps, false},   // an option without a length
+           Row{"\2\1"s + timestamps, false},   // shorter than its own head
+           Row{"\2\50"s + timestamps, false},  // longer than there is room
+           Row{"\1\10\12\0"s, false},          // cut off
+           Row{"\1\1\1\10"s, false},           // a kind alone
+           Row{"\10\4\0\7"s, false},           // not as long as timestamps are
+           Row{"\1\1\1\1"s, false},            // to the last byte
+       }) {
+    CAPTURE(options);
+    auto packet = make_packet(ipv4, {1}, {1}, Segment::ack_flag, options);
+    // The payload becomes options.
+    packet[32] = static_cast<std::uint8_t>((20 + options.size()) / 4 << 4);
+    const auto segment = Segment::parse(packet);
+    REQUIRE(segment);
+    CHECK(segment->payload().empty());
+    CHECK(segment->timestamps().has_value() == found);
+  }
 }
 
 TEST_CASE("a bare acknowledgement answers the timestamps") {
