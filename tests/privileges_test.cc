@@ -108,7 +108,7 @@ TEST_CASE("a restricted process can start no program, open no file, make no sock
                raw(SYS_pkey_mprotect, memory, sizeof page, PROT_READ | PROT_EXEC, -1)},
        }) {
     CAPTURE(what);
-    CHECK(in_restricted_process([&] { return expect_refused(call); }) == did);
+    CHECK(in_restricted_process([&call = call] { return expect_refused(call); }) == did);
   }
   munmap(memory, sizeof page);
   close(pair[0]);
