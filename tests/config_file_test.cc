@@ -154,6 +154,20 @@ TEST_CASE("a command is refused in the form of RFC 775 too") {
   CHECK(verbs("[\"XRMD\"]") == Verbs{"XRMD"});
 }
 
+TEST_CASE("it is warned of that encryption gets by refused commands, where it is allowed") {
+  const std::string refused = "[[refused_commands]]\ncommands = [\"STOR\"]\n";
+  for (const std::string mode : {"allow", "require"}) {
+    const auto warned = warnings(config_of("[control]\ntls = \"" + mode + "\"\n" + refused).policy);
+    REQUIRE(warned.size() == 1);
+    CHECK_THAT(warned[0], Catch::Contains("AUTH"));
+  }
+  const auto warned = warnings(config_of("[control]\ntls = \"clear-only\"\n" + refused).policy);
+  REQUIRE(warned.size() == 1);
+  CHECK_THAT(warned[0], Catch::Contains("passes unencrypted"));
+  CHECK(warnings(config_of("[[refused_commands]]\ncommands = [\"STOR\", \"AUTH\"]\n").policy)
+            .empty());
+}
+
 TEST_CASE("clear-only is warned of, and nothing else") {
   const auto warned = warnings(config_of("[control]\ntls = \"clear-only\"").policy);
   REQUIRE(warned.size() == 1);

@@ -628,6 +628,12 @@ std::vector<std::string> warnings(const Policy& policy) {
     result.emplace_back(
         "control.tls is \"clear-only\": AUTH is refused, so every password and file passes "
         "unencrypted, and clients that insist on TLS cannot log in; \"allow\" is the default");
+  } else if (std::ranges::any_of(policy.refused_commands, [](const RefusedCommands& refused) {
+               return std::ranges::count(refused.verbs, "AUTH") == 0;
+             })) {
+    result.emplace_back(
+        "refused_commands do not hold where a client encrypts, because what is encrypted cannot be "
+        "read; mend: refuse these clients AUTH too, which has them pass everything unencrypted");
   }
   return result;
 }

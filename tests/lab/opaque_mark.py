@@ -18,7 +18,7 @@ from address import plans
 from failure import Failure, expect_equal, expect_in, wait_until
 from gateway import ftpalg
 from lab import Lab
-from servers import Pyftpdlib
+from servers import Pyftpdlib, make_certificate
 from session import Session, converse
 from topology import both
 
@@ -119,13 +119,7 @@ def no_mark():
 def _scene(lab, family, *options):
     plan = plans(family)[0]
     scene = both(lab, plan)
-    certificate = lab.directory / "server.pem"
-    scene.server.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                     "-days", "1", "-subj", "/CN=lab", "-keyout", str(certificate), "-out", str(certificate) + ".crt")
-    with open(certificate, "a", encoding="ascii") as file:
-        file.write((certificate.parent / (certificate.name + ".crt")).read_text(encoding="ascii"))
-    certificate.chmod(0o644)
-    server = Pyftpdlib(lab, scene.server, plan.server, certificate=certificate)
+    server = Pyftpdlib(lab, scene.server, plan.server, certificate=make_certificate(lab, scene.server))
     return scene, server, gateway.start_all(lab, scene, *options)
 
 

@@ -91,6 +91,17 @@ class Pyftpdlib(Server):
         return re.findall(r"announced (\w+) (\S+)\n", self.process.log())
 
 
+def make_certificate(lab, namespace):
+    """The path of a file with a key and its own certificate, that every server can read."""
+    certificate, issued = lab.directory / "server.pem", lab.directory / "server.crt"
+    namespace.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                  "-days", "1", "-subj", "/CN=lab", "-keyout", str(certificate), "-out", str(issued))
+    with open(certificate, "a", encoding="ascii") as file:
+        file.write(issued.read_text(encoding="ascii"))
+    certificate.chmod(0o644)
+    return certificate
+
+
 class Unpacked(Server):
     """A server from Debian that was unpacked, not installed."""
 
@@ -138,6 +149,26 @@ vsftpd_log_file={self.protocol_log}
     def announced(self):
         """The (verb, argument) of every PORT and EPRT that reached the server."""
         return re.findall(r'"(PORT|EPRT) (\S+)"', self.protocol_log.read_text(errors="replace"))
+
+
+class VsftpdTls(Vsftpd):
+    """The same, that takes AUTH TLS. (pyftpdlib 1.5.7 does too, but loses the encrypted data connections of real clients.)"""
+
+    def command(self, lab):
+        certificate = make_certificate(lab, self.namespace)
+        program, configuration = super().command(lab)
+        with open(configuration, "a", encoding="ascii") as file:
+            file.write(f"""\
+ssl_enable=YES
+allow_anon_ssl=YES
+force_local_data_ssl=NO
+force_local_logins_ssl=NO
+require_ssl_reuse=NO
+ssl_ciphers=HIGH
+rsa_cert_file={certificate}
+rsa_private_key_file={certificate}
+""")
+        return program, configuration
 
 
 class Proftpd(Unpacked):
