@@ -65,7 +65,7 @@ Engine::Place Engine::connection_of(const Segment& segment) {
   if (is_syn) return on_syn(segment);
 
   const auto found = connections_.find(segment.tuple());
-  if (!found || !found->connection.master || answers_reopening(found->connection, segment)) {
+  if (!found || !found->connection.master || answers_another_syn(found->connection, segment)) {
     return on_new_master(segment);
   }
   return *found;
@@ -88,6 +88,13 @@ Engine::Place Engine::on_syn(const Segment& segment) {
   return ConnectionTable::Found{connection, Direction::original};
 }
 
+/// A new connection may begin here: the same once more, or one of somebody else whom NAT gave the
+/// same public port, after conntrack forgot the one before without a word.
+bool Engine::answers_another_syn(const Connection& connection, const Segment& segment) {
+  return segment.has(Segment::syn_flag) &&
+         !(connection.syn && segment.ack() == *connection.syn + 1);
+}
+
 bool Engine::answers_reopening(const Connection& connection, const Segment& segment) {
   return connection.reopening && segment.has(Segment::syn_flag) &&
          segment.ack() == *connection.reopening + 1;
@@ -100,6 +107,7 @@ Engine::Place Engine::on_new_master(const Segment& segment) {
   if (!master || (master->mark & policy_.done_mark) != 0) return pass;
 
   const auto known = connections_.find(master->original);
+  const auto found = connections_.find(segment.tuple());
   if (known && !known->connection.master) {
     if (const auto verdict = set_master(known->connection, *master)) {
       return tl::unexpected(*verdict);
@@ -108,6 +116,8 @@ Engine::Place Engine::on_new_master(const Segment& segment) {
     Connection& connection = admit(master->original);
     connection.begin(segment.ack() + -1);
     if (const auto verdict = set_master(connection, *master)) return tl::unexpected(*verdict);
+  } else if (known && found && &known->connection == &found->connection) {
+    return *found;
   } else {
     // One that was under way is taken up where it speaks; an end, or an echo of one, is nothing to
     // take up.
@@ -122,9 +132,9 @@ Engine::Place Engine::on_new_master(const Segment& segment) {
     connection.session = Session::adopted();
     if (const auto verdict = set_master(connection, *master)) return tl::unexpected(*verdict);
   }
-  const auto found = connections_.find(segment.tuple());
-  if (!found) return pass;
-  return *found;
+  const auto place = connections_.find(segment.tuple());
+  if (!place) return pass;
+  return *place;
 }
 
 /// Why no session of `client`'s may be admitted now, or none.

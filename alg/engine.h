@@ -111,6 +111,7 @@ class Engine {
   Place connection_of(const Segment& segment);
   Place on_syn(const Segment& segment);
   Place on_new_master(const Segment& segment);
+  static bool answers_another_syn(const Connection& connection, const Segment& segment);
   static bool answers_reopening(const Connection& connection, const Segment& segment);
   std::optional<Verdict> set_master(Connection& connection, const Master& master);
   void note_master(Connection& connection) const;

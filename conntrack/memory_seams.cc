@@ -5,6 +5,13 @@
 
 namespace ftpalg {
 
+void MemoryMasters::add(const Master& master) {
+  std::erase_if(masters_, [&](const Master& known) {
+    return known.original == master.original || known.reply == master.reply;
+  });
+  masters_.push_back(master);
+}
+
 std::optional<Master> MemoryMasters::find(const Tuple& tuple) {
   const auto found = std::find_if(masters_.begin(), masters_.end(), [&](const Master& master) {
     return master.original == tuple || master.reply == tuple;

@@ -19,7 +19,8 @@ class MemoryMasters final : public Masters {
                           const SequenceOffset& offset) override;
   MarkResult set_mark(const Master& master, std::uint32_t bits) override;
 
-  void add(const Master& master) { masters_.push_back(master); }
+  /// Those that were known by one of its tuples are gone, as conntrack has one for a tuple.
+  void add(const Master& master);
   /// What every later set_offset answers; anything but `done` changes nothing.
   void answer_offsets_with(OffsetResult result) { offset_answer_ = result; }
   /// What every later set_mark answers.

@@ -14,18 +14,22 @@ class Crowd {
  public:
   explicit Crowd(const Policy& policy) : engine_(policy, {masters_, expectations_, injector_}) {}
 
-  /// Client `number` opens its connection `port`, the server answers and greets, and it logs in.
-  void open(std::uint8_t number, std::uint16_t port) {
-    const Master master = master_of(endpoint(address(number), port), endpoint("203.0.113.1", port),
-                                    endpoint("198.51.100.7", 21), endpoint("198.51.100.7", 21));
-    give(master.original, {1000}, Segment::syn_flag, "");
-    Master distinct = master;
-    distinct.reply.destination.address = Address::ipv4(203, 0, 113, number);
-    masters_.add(distinct);
-    give(distinct.reply, {2000}, Segment::syn_flag | Segment::ack_flag, "");
-    give(distinct.reply, {2001}, Segment::ack_flag, "220 hi\r\n");
+  /// Client `number` opens its connection `port`, the server answers and greets, and it logs in. It
+  /// is seen outside as 203.0.113.`outside`.
+  void open(std::uint8_t number, std::uint16_t port, std::uint8_t outside) {
+    syn(number, port);
+    answer(number, port, outside);
+    const Master master = master_behind(number, port, outside);
+    give(master.reply, {2001}, Segment::ack_flag, "220 hi\r\n");
     give(master.original, {1001}, Segment::ack_flag, "USER a\r\n");
-    give(distinct.reply, {2009}, Segment::ack_flag, "230 in\r\n");
+    give(master.reply, {2009}, Segment::ack_flag, "230 in\r\n");
+  }
+  void open(std::uint8_t number, std::uint16_t port) { open(number, port, number); }
+  /// The server answers its SYN.
+  Verdict answer(std::uint8_t number, std::uint16_t port, std::uint8_t outside) {
+    const Master master = master_behind(number, port, outside);
+    masters_.add(master);
+    return give(master.reply, {2000}, Segment::syn_flag | Segment::ack_flag, "");
   }
   /// The client announces a port of its own.
   void announce(std::uint8_t number, std::uint16_t port) {
@@ -34,9 +38,13 @@ class Crowd {
   }
   /// The client speaks on a connection that was under way before the gateway was.
   void speak(std::uint8_t number, std::uint16_t port) {
-    masters_.add(master_of(endpoint(address(number), port), endpoint("203.0.113.1", port),
-                           endpoint("198.51.100.7", 21), endpoint("198.51.100.7", 21)));
+    masters_.add(master_behind(number, port, number));
     give(tuple(number, port), {5000}, Segment::ack_flag, "NOOP\r\n");
+  }
+  /// The same, as the last thing it says.
+  void take_leave(std::uint8_t number, std::uint16_t port) {
+    masters_.add(master_behind(number, port, number));
+    give(tuple(number, port), {5000}, Segment::ack_flag | Segment::fin_flag, "QUIT\r\n");
   }
   Verdict syn(std::uint8_t number, std::uint16_t port) {
     return give(tuple(number, port), {1000}, Segment::syn_flag, "");
@@ -58,6 +66,11 @@ class Crowd {
   static Tuple tuple(std::uint8_t number, std::uint16_t port) {
     return {endpoint(address(number), port), endpoint("198.51.100.7", 21)};
   }
+  static Master master_behind(std::uint8_t number, std::uint16_t port, std::uint8_t outside) {
+    return master_of(endpoint(address(number), port),
+                     endpoint("203.0.113." + std::to_string(outside), port),
+                     endpoint("198.51.100.7", 21), endpoint("198.51.100.7", 21));
+  }
   Verdict give(const Tuple& tuple, Seq seq, int flags, std::string_view text) {
     const Outcome outcome = engine_.on_packet(
         make_packet(tuple, seq, {}, static_cast<std::uint8_t>(flags), text), now_);
@@ -72,6 +85,34 @@ class Crowd {
   Reason last_ = Reason::none;
   Time now_{};
 };
+
+TEST_CASE("what is no TCP, or nothing that the kernel knows, passes") {
+  Crowd crowd{Policy{}};
+  const std::array<std::uint8_t, 3> rest_of_a_packet{0x45, 0, 0};
+  CHECK(crowd.engine().on_packet(rest_of_a_packet, 0s).verdict.action == Verdict::Action::accept);
+  const auto unknown = make_packet({endpoint("10.0.0.1", 40000), endpoint("192.0.2.1", 21)}, {1},
+                                   {1}, Segment::ack_flag, "PORT 10,0,0,1,195,80\r\n");
+  CHECK(crowd.engine().on_packet(unknown, 0s).verdict.action == Verdict::Action::accept);
+  CHECK(crowd.engine().connections() == 0);
+}
+
+TEST_CASE("an end is nothing to take up") {
+  Crowd crowd{Policy{}};
+  crowd.take_leave(1, 40000);
+  CHECK(crowd.engine().connections() == 0);
+}
+
+TEST_CASE("a public port that is used again belongs to the new connection") {
+  Crowd crowd{Policy{}};
+  crowd.open(1, 40000, 100);
+  crowd.announce(1, 40000);
+  CHECK(crowd.expectations() == 1);
+  crowd.open(2, 40000, 100);
+  CHECK(crowd.engine().connections() == 1);
+  CHECK(crowd.expectations() == 0);
+  crowd.announce(2, 40000);
+  CHECK(crowd.last() == Reason::rewritten);
+}
 
 TEST_CASE("rule 27: sessions are capped per client network and in all") {
   Policy policy;
@@ -174,6 +215,23 @@ TEST_CASE("connections that nobody answers make room for others") {
   CHECK(crowd.engine().connections() == 1);
 }
 
+TEST_CASE("of connections that begin at once none gets beyond the cap") {
+  Policy policy;
+  policy.sessions_per_client_max = 1;
+  for (const bool refuses : {false, true}) {
+    if (refuses) policy.refused_commands = {{*Network::parse("10.0.0.0/24"), {"STOR"}}};
+    Crowd crowd(policy);
+    crowd.syn(1, 40000);
+    crowd.syn(1, 40001);
+    CHECK(crowd.answer(1, 40000, 1).action == Verdict::Action::accept);
+    const auto second = crowd.answer(1, 40001, 2).action;
+    CHECK(second == (refuses ? Verdict::Action::drop : Verdict::Action::accept));
+    CHECK(crowd.last() == Reason::client_sessions_full);
+    CHECK(crowd.engine().connections() == 1);
+    CHECK(crowd.mark(1, 40001) == (refuses ? 0 : policy.done_mark));
+  }
+}
+
 TEST_CASE("a connection beyond the cap does not begin where commands are refused") {
   Policy policy;
   policy.sessions_per_client_max = 1;
@@ -197,6 +255,21 @@ TEST_CASE("who is not served passes unread, and is queued no more") {
     crowd.open(2, 40000);
     crowd.announce(2, 40000);
     CHECK(crowd.last() == Reason::rewritten);
+  }
+  SECTION("a client, without a mark") {
+    policy.client_networks = {*Network::parse("10.0.0.2")};
+    policy.done_mark = 0;
+    Crowd crowd(policy);
+    crowd.open(1, 40000);
+    CHECK(crowd.last() == Reason::client_not_served);
+    CHECK(crowd.mark(1, 40000) == 0);
+  }
+  SECTION("not by the address that clients dial, but by its own") {
+    const Master master = server_behind_dnat();
+    policy.server_networks = {Network(master.server(), 32)};
+    Conversation conversation(master, {}, policy);
+    conversation.log_in();
+    CHECK(conversation.engine().connections() == 1);
   }
   SECTION("a server") {
     policy.server_networks = {*Network::parse("192.168.0.0/16")};
