@@ -33,6 +33,7 @@
 #include "tools/keeper.h"
 #include "tools/privileges.h"
 #include "tools/reloads.h"
+#include "tools/totals.h"
 #include "tools/running_config.h"
 
 namespace ftpalg::tools {
@@ -216,6 +217,7 @@ int work(Kernel& kernel, Reloads& reloads, const Signals& signals, std::size_t q
   const int exit_status = serve(kernel, engine, signals, reloads, LossWarning{queue_room_mib});
   reloads.settle(engine);
   engine.withdraw_all();
+  tell_totals(engine);
   remove_leftovers(kernel.ctnetlink, reloads.config().ruleset);
   return exit_status;
 }
