@@ -10,16 +10,27 @@ std::optional<ConnectionTable::Found> ConnectionTable::find(const Tuple& tuple) 
 }
 
 Connection& ConnectionTable::insert(const Tuple& original, const Network& client) {
-  unanswered_.emplace_back(original, client);
-  places_[original] = {std::prev(unanswered_.end()), Direction::original};
-  return unanswered_.back();
+  others_.emplace_back(original, client);
+  places_[original] = {std::prev(others_.end()), Direction::original};
+  return others_.back();
 }
 
 void ConnectionTable::set_master(Connection& connection, const Master& master) {
-  const auto at = places_.at(connection.original).at;
-  answered_.splice(answered_.end(), unanswered_, at);
   connection.master = master;
-  places_[master.reply] = {at, Direction::reply};
+  places_[master.reply] = {places_.at(connection.original).at, Direction::reply};
+}
+
+void ConnectionTable::begin(Connection& connection) {
+  const auto at = places_.at(connection.original).at;
+  connection.begun = true;
+  under_way_.splice(under_way_.end(), others_, at);
+}
+
+void ConnectionTable::end(Connection& connection) {
+  const auto at = places_.at(connection.original).at;
+  auto& list = list_of(connection);
+  connection.ended = true;
+  others_.splice(others_.end(), list, at);
 }
 
 void ConnectionTable::erase(Connection& connection) {

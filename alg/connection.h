@@ -2,7 +2,6 @@
 // A control connection as the engine knows it, and the table of them all.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <list>
 #include <optional>
@@ -46,6 +45,8 @@ struct Connection {
   /// Sequence numbers are shifted by the engine and not by the kernel.
   bool shifts_itself = false;
   std::array<bool, 2> fin_seen{};
+  /// The client has the server's answer. Before, it may be a SYN that somebody sent in its name.
+  bool begun = false;
   bool ended = false;
   /// The number of the SYN that this connection began with; nothing when it was under way already.
   std::optional<Seq> syn;
@@ -72,6 +73,7 @@ struct Connection {
   }
   /// It was answered and has not ended.
   bool lives() const { return master && !ended; }
+  bool is_under_way() const { return begun && !ended; }
   bool was_edited() const { return streams[0].was_edited() || streams[1].was_edited(); }
   std::size_t kept_bytes() const { return streams[0].kept_bytes() + streams[1].kept_bytes(); }
 };
@@ -96,17 +98,25 @@ class ConnectionTable {
   void set_master(Connection& connection, const Master& master);
   void erase(Connection& connection);
 
+  /// They are under way from now on, or no more.
+  void begin(Connection& connection);
+  void end(Connection& connection);
+
   /// Moves it behind all others.
   void touch(Connection& connection, Time now);
-  /// The one that was touched longest ago, or none: of those that have a master, and of those that
-  /// have not.
-  Connection* oldest() { return answered_.empty() ? nullptr : &answered_.front(); }
-  Connection* oldest_unanswered() { return unanswered_.empty() ? nullptr : &unanswered_.front(); }
-  std::size_t size() const { return answered_.size() + unanswered_.size(); }
+  /// The one that was touched longest ago, or none: of those that are under way, and of the others,
+  /// of which nobody takes harm when they are forgotten.
+  Connection* oldest() { return under_way_.empty() ? nullptr : &under_way_.front(); }
+  Connection* oldest_other() { return others_.empty() ? nullptr : &others_.front(); }
+  std::size_t size() const { return under_way_.size() + others_.size(); }
 
   template <typename Visit>
   void visit_answered(Visit visit) {
-    std::for_each(answered_.begin(), answered_.end(), visit);
+    for (auto* list : {&under_way_, &others_}) {
+      for (Connection& connection : *list) {
+        if (connection.master) visit(connection);
+      }
+    }
   }
 
  private:
@@ -115,12 +125,12 @@ class ConnectionTable {
     Direction direction;
   };
   std::list<Connection>& list_of(const Connection& connection) {
-    return connection.master ? answered_ : unanswered_;
+    return connection.is_under_way() ? under_way_ : others_;
   }
 
   // Least recently touched first.
-  std::list<Connection> answered_;
-  std::list<Connection> unanswered_;
+  std::list<Connection> under_way_;
+  std::list<Connection> others_;
   std::unordered_map<Tuple, Place, KeyedHash> places_;
 };
 

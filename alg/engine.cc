@@ -51,7 +51,7 @@ Outcome Engine::on_packet(wire::Bytes packet, Time now) {
   const std::size_t kept_before = connection.kept_bytes();
   note_acknowledgement(passage);
   const Extent extent = read(passage);
-  note_end(connection, direction, *segment, now);
+  note_end(connection, direction, *segment);
   const Verdict verdict = send_on(passage, extent);
   kept_bytes_ += connection.kept_bytes() - kept_before;
   finish_if_done(connection);
@@ -65,10 +65,13 @@ Engine::Place Engine::connection_of(const Segment& segment) {
   if (is_syn) return on_syn(segment);
 
   const auto found = connections_.find(segment.tuple());
-  if (!found || !found->connection.master || answers_another_syn(found->connection, segment)) {
-    return on_new_master(segment);
+  const bool is_known =
+      found && found->connection.master && !answers_another_syn(found->connection, segment);
+  Place place = is_known ? Place{*found} : on_new_master(segment);
+  if (place && shows_beginning(*place, segment)) {
+    if (const auto verdict = begin(place->connection)) return tl::unexpected(*verdict);
   }
-  return *found;
+  return place;
 }
 
 Engine::Place Engine::on_syn(const Segment& segment) {
@@ -124,13 +127,12 @@ Engine::Place Engine::on_new_master(const Segment& segment) {
     const bool ends = segment.has(Segment::fin_flag) || segment.has(Segment::rst_flag);
     if (segment.payload().empty() || ends) return pass;
     if (const Reason reason = obstacle(master->client()); reason != Reason::none) {
-      decide(master->original, Direction::original, Action::forward, reason, {});
-      leave_to_kernel(*master);
-      return pass;
+      return tl::unexpected(turn_away(*master, reason));
     }
     Connection& connection = admit(master->original);
     connection.session = Session::adopted();
     if (const auto verdict = set_master(connection, *master)) return tl::unexpected(*verdict);
+    begin(connection);
   }
   const auto place = connections_.find(segment.tuple());
   if (!place) return pass;
@@ -155,6 +157,12 @@ Verdict Engine::turn_away(const Tuple& original, const Address& client, Reason r
   return {waits ? Verdict::Action::drop : Verdict::Action::accept, {}};
 }
 
+Verdict Engine::turn_away(const Master& master, Reason reason) {
+  const Verdict verdict = turn_away(master.original, master.client(), reason);
+  if (verdict.action == Verdict::Action::accept) leave_to_kernel(master);
+  return verdict;
+}
+
 /// The connection has been answered. When it is not served it is forgotten, and what is returned
 /// becomes of the segment.
 std::optional<Verdict> Engine::set_master(Connection& connection, const Master& master) {
@@ -162,17 +170,43 @@ std::optional<Verdict> Engine::set_master(Connection& connection, const Master& 
   if (reason == Reason::none) reason = obstacle(master.client());
   if (reason != Reason::none) {
     forget(connection);
-    const Verdict verdict = turn_away(master.original, master.client(), reason);
-    if (verdict.action == Verdict::Action::accept) leave_to_kernel(master);
-    return verdict;
+    return turn_away(master, reason);
   }
   if (const auto other = connections_.find(master.reply);
       other && &other->connection != &connection) {
     forget(other->connection);
   }
   connections_.set_master(connection, master);
-  use_.add_session(connection.client);
   note_master(connection);
+  return std::nullopt;
+}
+
+/// Whether the segment is the first by which one end shows that the client has the server's answer.
+/// Anybody can send a SYN in its name, and nobody who does knows the number of the answer. (Pure
+/// acknowledgements are not queued.)
+bool Engine::shows_beginning(const ConnectionTable::Found& found, const Segment& segment) {
+  const auto& [connection, direction] = found;
+  if (connection.begun || connection.ended || segment.has(Segment::syn_flag) ||
+      segment.has(Segment::rst_flag)) {
+    return false;
+  }
+  const Stream& server = connection.stream(Direction::reply);
+  if (direction == Direction::reply) {
+    return !server.is_started() || segment.seq() == server.next();
+  }
+  return server.is_started() && segment.ack() == server.next();
+}
+
+/// The connection counts from now on. When it is one too many it is not served, and what is
+/// returned becomes of the segment.
+std::optional<Verdict> Engine::begin(Connection& connection) {
+  if (const Reason reason = obstacle(connection.master->client()); reason != Reason::none) {
+    const Master master = *connection.master;
+    forget(connection);
+    return turn_away(master, reason);
+  }
+  connections_.begin(connection);
+  use_.add_session(connection.client);
   return std::nullopt;
 }
 
@@ -202,10 +236,9 @@ void Engine::note_master(Connection& connection) const {
 
 Connection& Engine::admit(const Tuple& original) {
   if (const auto old = connections_.find(original)) forget(old->connection);
-  // Anybody can send a SYN in anybody's name: those that nobody answered make room.
-  while (connections_.size() >= policy_.sessions_max &&
-         connections_.oldest_unanswered() != nullptr) {
-    forget(*connections_.oldest_unanswered());
+  // Anybody can send a SYN in anybody's name: what is not under way makes room.
+  while (connections_.size() >= policy_.sessions_max && connections_.oldest_other() != nullptr) {
+    forget(*connections_.oldest_other());
   }
   return connections_.insert(original, policy_.client_network(original.source.address));
 }
@@ -238,16 +271,15 @@ void Engine::note_acknowledgement(Passage& passage) {
   peer.acknowledged(std::min(acknowledged, peer.forwarded()));
 }
 
-void Engine::note_end(Connection& connection, Direction direction, const Segment& segment,
-                      Time now) {
+void Engine::note_end(Connection& connection, Direction direction, const Segment& segment) {
   if (segment.has(Segment::fin_flag)) {
     connection.fin_seen[index(direction)] = true;
   }
   const bool both_fins = connection.fin_seen[0] && connection.fin_seen[1];
   if (connection.ended || !(segment.has(Segment::rst_flag) || both_fins)) return;
-  connection.ended = true;
+  if (connection.begun) use_.remove_session(connection.client);
+  connections_.end(connection);
   announced_.end(connection);
-  end_deadlines_.push_back({now + policy_.session_linger, connection.original, 0});
 }
 
 // --- Segment -> Stream -> Line
@@ -725,7 +757,7 @@ Reason Engine::shift(Passage& passage, const Edit& edit) {
 
 void Engine::forget(Connection& connection) {
   announced_.forget(connection);
-  if (connection.master) use_.remove_session(connection.client);
+  if (connection.is_under_way()) use_.remove_session(connection.client);
   kept_bytes_ -= connection.kept_bytes();
   connections_.erase(connection);
 }
@@ -905,20 +937,9 @@ std::span<const Decision> Engine::on_tick(Time now) {
                             deadline.repeats + 1});
     }
   }
-  while (connections_.oldest_unanswered() != nullptr &&
-         connections_.oldest_unanswered()->last_seen + policy_.session_linger <= now) {
-    forget(*connections_.oldest_unanswered());
-  }
-  while (!end_deadlines_.empty() && end_deadlines_.front().at <= now) {
-    const auto found = connections_.find(end_deadlines_.front().original);
-    end_deadlines_.pop_front();
-    if (!found || found->connection.lives()) continue;
-    const Time at = found->connection.last_seen + policy_.session_linger;
-    if (at <= now) {
-      forget(found->connection);
-    } else {
-      end_deadlines_.push_back({at, found->connection.original, 0});
-    }
+  while (connections_.oldest_other() != nullptr &&
+         connections_.oldest_other()->last_seen + policy_.session_linger <= now) {
+    forget(*connections_.oldest_other());
   }
   while (connections_.oldest() != nullptr &&
          connections_.oldest()->last_seen + policy_.session_idle_max <= now) {
@@ -929,7 +950,7 @@ std::span<const Decision> Engine::on_tick(Time now) {
 
 void Engine::withdraw_all() {
   while (connections_.oldest() != nullptr) forget(*connections_.oldest());
-  while (connections_.oldest_unanswered() != nullptr) forget(*connections_.oldest_unanswered());
+  while (connections_.oldest_other() != nullptr) forget(*connections_.oldest_other());
 }
 
 }  // namespace ftpalg

@@ -8,7 +8,6 @@
 // pass as they came.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <queue>
 #include <span>
@@ -114,13 +113,16 @@ class Engine {
   static bool answers_another_syn(const Connection& connection, const Segment& segment);
   static bool answers_reopening(const Connection& connection, const Segment& segment);
   std::optional<Verdict> set_master(Connection& connection, const Master& master);
+  static bool shows_beginning(const ConnectionTable::Found& found, const Segment& segment);
+  std::optional<Verdict> begin(Connection& connection);
   void note_master(Connection& connection) const;
   Reason obstacle(const Address& client) const;
   Connection& admit(const Tuple& original);
   Verdict turn_away(const Tuple& original, const Address& client, Reason reason);
+  Verdict turn_away(const Master& master, Reason reason);
   void leave_to_kernel(const Master& master);
   void note_acknowledgement(Passage& passage);
-  void note_end(Connection& connection, Direction direction, const Segment& segment, Time now);
+  void note_end(Connection& connection, Direction direction, const Segment& segment);
 
   Extent read(Passage& passage);
   static bool comes_before_its_syn(Passage& passage);
@@ -171,7 +173,6 @@ class Engine {
   std::size_t kept_bytes_ = 0;  ///< of all connections together
   /// Soonest first: these have different lengths.
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> hold_deadlines_;
-  std::deque<Deadline> end_deadlines_;
   std::array<std::uint64_t, reason_count> counts_{};
   std::vector<Decision> decisions_;
   std::vector<std::uint8_t> joined_;

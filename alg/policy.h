@@ -117,8 +117,8 @@ struct Policy {
   Time expectation_life = std::chrono::seconds{60};
   Time session_idle_max = std::chrono::hours{24};
   /// How long an ended session is remembered, for segments that are sent again, and one that was
-  /// not answered.
-  Time session_linger = std::chrono::seconds{30};
+  /// not answered, or whose server takes long to greet.
+  Time session_linger = std::chrono::minutes{2};
 
   std::uint32_t sessions_max = 100'000;
   std::uint32_t expectations_max = 20'000;

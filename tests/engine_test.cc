@@ -324,7 +324,7 @@ TEST_CASE("an ended session is remembered for its linger time, then forgotten") 
   conversation.close(Direction::original);
   conversation.close(Direction::reply);
   CHECK(conversation.engine().connections() == 1);
-  conversation.engine().on_tick(30s);
+  conversation.engine().on_tick(Policy{}.session_linger);
   CHECK(conversation.engine().connections() == 0);
 }
 

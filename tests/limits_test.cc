@@ -19,8 +19,8 @@ class Crowd {
   void open(std::uint8_t number, std::uint16_t port, std::uint8_t outside) {
     syn(number, port);
     answer(number, port, outside);
+    greet(number, port, outside);
     const Master master = master_behind(number, port, outside);
-    give(master.reply, {2001}, Segment::ack_flag, "220 hi\r\n");
     give(master.original, {1001}, Segment::ack_flag, "USER a\r\n");
     give(master.reply, {2009}, Segment::ack_flag, "230 in\r\n");
   }
@@ -30,6 +30,17 @@ class Crowd {
     const Master master = master_behind(number, port, outside);
     masters_.add(master);
     return give(master.reply, {2000}, Segment::syn_flag | Segment::ack_flag, "");
+  }
+  /// The server greets, as it does when the client has its answer.
+  Verdict greet(std::uint8_t number, std::uint16_t port, std::uint8_t outside) {
+    return give(master_behind(number, port, outside).reply, {2001}, Segment::ack_flag,
+                "220 hi\r\n");
+  }
+  /// Both ends close.
+  void close(std::uint8_t number, std::uint16_t port) {
+    const Master master = master_behind(number, port, number);
+    give(master.original, {1009}, Segment::ack_flag | Segment::fin_flag, "");
+    give(master.reply, {2017}, Segment::ack_flag | Segment::fin_flag, "");
   }
   /// The client announces a port of its own.
   void announce(std::uint8_t number, std::uint16_t port) {
@@ -215,21 +226,70 @@ TEST_CASE("connections that nobody answers make room for others") {
   CHECK(crowd.engine().connections() == 1);
 }
 
+TEST_CASE(
+    "connections that a server answers and no client confirms make room, and count for nobody") {
+  Policy policy;
+  policy.sessions_max = 10;
+  policy.sessions_per_client_max = 2;
+  Crowd crowd(policy);
+  const auto answer_many = [&] {
+    for (std::uint16_t port = 0; port < 1000; ++port) {
+      crowd.syn(9, port);
+      crowd.answer(9, port, 9);
+    }
+  };
+  answer_many();
+  CHECK(crowd.engine().connections() == 10);
+  for (const std::uint8_t client : {std::uint8_t{1}, std::uint8_t{9}}) {
+    crowd.open(client, 40000);
+    crowd.announce(client, 40000);
+    CHECK(crowd.last() == Reason::rewritten);
+  }
+  answer_many();
+  for (const std::uint8_t client : {std::uint8_t{1}, std::uint8_t{9}}) {
+    crowd.announce(client, 40000);
+    CHECK(crowd.last() == Reason::rewritten);
+  }
+  crowd.wait(policy.session_linger);
+  CHECK(crowd.engine().connections() == 2);
+}
+
 TEST_CASE("of connections that begin at once none gets beyond the cap") {
   Policy policy;
   policy.sessions_per_client_max = 1;
   for (const bool refuses : {false, true}) {
     if (refuses) policy.refused_commands = {{*Network::parse("10.0.0.0/24"), {"STOR"}}};
     Crowd crowd(policy);
-    crowd.syn(1, 40000);
-    crowd.syn(1, 40001);
-    CHECK(crowd.answer(1, 40000, 1).action == Verdict::Action::accept);
-    const auto second = crowd.answer(1, 40001, 2).action;
-    CHECK(second == (refuses ? Verdict::Action::drop : Verdict::Action::accept));
+    for (const std::uint8_t outside : {std::uint8_t{1}, std::uint8_t{2}}) {
+      crowd.syn(1, 40000 + outside);
+      CHECK(crowd.answer(1, 40000 + outside, outside).action == Verdict::Action::accept);
+    }
+    CHECK(crowd.greet(1, 40001, 1).action == Verdict::Action::accept);
+    for (int repetition = 0; repetition < 2; ++repetition) {
+      const auto second = crowd.greet(1, 40002, 2).action;
+      CHECK(second == (refuses ? Verdict::Action::drop : Verdict::Action::accept));
+    }
     CHECK(crowd.last() == Reason::client_sessions_full);
     CHECK(crowd.engine().connections() == 1);
-    CHECK(crowd.mark(1, 40001) == (refuses ? 0 : policy.done_mark));
+    CHECK(crowd.mark(1, 40002) == (refuses ? 0 : policy.done_mark));
   }
+}
+
+TEST_CASE("ended connections are remembered, make room, and count for nobody") {
+  Policy policy;
+  policy.sessions_max = 10;
+  policy.sessions_per_client_max = 2;
+  Crowd crowd(policy);
+  for (std::uint16_t port = 40000; port < 40100; ++port) {
+    crowd.open(1, port);
+    crowd.announce(1, port);
+    CHECK(crowd.last() == Reason::rewritten);
+    crowd.close(1, port);
+    CHECK(crowd.expectations() == 0);
+  }
+  CHECK(crowd.engine().connections() == 10);
+  crowd.wait(policy.session_linger);
+  CHECK(crowd.engine().connections() == 0);
 }
 
 TEST_CASE("a connection beyond the cap does not begin where commands are refused") {
