@@ -344,7 +344,7 @@ def in_http():
 
 def out_of_window():
     """A third host sends a PORT in the client's name, and a 227 in the server's, without knowing the numbers of the
-    connection. The kernel does not count it to the connection, so that the gateway does not get to see it."""
+    connection. What the kernel does not count to the connection the gateway does not get to see."""
     def converse(attack, own):
         talk = attack.talk()
         talk.log_in()
@@ -361,12 +361,17 @@ def out_of_window():
 
 
 def _send_far(attack, end, line):
-    distances = (1 << 20, -(1 << 20), 1 << 30, 1 << 31)
-    before = _invalid_packets(attack.router)
-    for distance in distances:
+    for distance in (1 << 20, 1 << 30, 1 << 31):
+        invalid, queued = _invalid_packets(attack.router), attack.gateway.packets_queued()
         send_segment(attack.bystander, end.socket, f"{line}\r\n".encode(), distance)
-    wait_until(lambda: _invalid_packets(attack.router) >= before + len(distances),
-               f"the kernel finds every segment invalid that is far from what the {end.name} has sent")
+        wait_until(lambda: _invalid_packets(attack.router) > invalid,
+                   f"the kernel finds a segment invalid that is {distance} ahead of what the {end.name} has sent")
+        expect_equal("invalid packets that come to the gateway", 0, attack.gateway.packets_queued() - queued)
+    # What lies behind newer kernels take for data that comes again: the gateway sees it, as such. (6.18 does.)
+    invalid, queued = _invalid_packets(attack.router), attack.gateway.packets_queued()
+    send_segment(attack.bystander, end.socket, f"{line}\r\n".encode(), -(1 << 20))
+    wait_until(lambda: _invalid_packets(attack.router) > invalid or attack.gateway.packets_queued() > queued,
+               f"a segment comes that is behind what the {end.name} has sent")
 
 
 def _invalid_packets(router):
