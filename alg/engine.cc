@@ -368,8 +368,9 @@ Engine::Extent Engine::on_missing_bytes(Passage& passage) {
     return {begin, end};
   }
   if (kept_bytes_ < policy_.kept_bytes_max) stream.keep_early(begin, segment.payload());
-  // Where the other end's bytes went by unseen, this end's did too.
-  const bool may_pass_unseen = !passage.connection.shifts_itself;
+  // Where the other end's bytes went by unseen, this end's did too; and all did before the gateway
+  // came.
+  const bool may_pass_unseen = !passage.connection.shifts_itself || !passage.connection.syn;
   const bool has_passed_unseen =
       passage.shows_unseen_bytes || (may_pass_unseen && stream.count_drop(begin, passage.now) >=
                                                             copies_that_suggest_acknowledgement);
@@ -522,7 +523,7 @@ bool Engine::may_be_edited(const Passage& passage) const {
       refusal(policy_, connection.master->client(), *unfinished, LinePart::beginning)) {
     return true;
   }
-  return connection.is_editable[index(passage.direction)] &&
+  return connection.is_editable[index(passage.direction)] && passage.stream.is_fresh() &&
          connection.session.may_announce(passage.direction, policy_) &&
          (is_command ? may_become_active_command(*unfinished)
                      : may_become_passive_reply(*unfinished));
@@ -589,6 +590,9 @@ void Engine::on_line(Passage& passage, const Line& line) {
   } else {
     note_meaning(passage, line.text, meaning);
   }
+  // It may have been answered before the gateway came.
+  const bool is_command = passage.direction == Direction::original;
+  if (is_command && !passage.stream.is_fresh()) session.take_back_command();
 }
 
 void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning& meaning) {
@@ -613,7 +617,7 @@ void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning
 
 void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& meaning) {
   const Master& master = *passage.connection.master;
-  if (!line.start_certain) {
+  if (!line.start_certain || !passage.stream.is_fresh()) {
     decide(passage, Action::forward, Reason::start_unknown, line.text);
     return;
   }
@@ -824,6 +828,15 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
     // wrong for it.
     from = std::max(from, std::min(stream.acknowledged(), extent.to));
     is_all_acknowledged = from == extent.to;
+  }
+  if (const Edit* edit = stream.edit_at(stream.acknowledged());
+      is_all_acknowledged && edit != nullptr &&
+      stream.can_give(edit->position, edit->end(), nullptr)) {
+    // It may have arrived in part. The kernel tells the sender of that as of less than what came
+    // before it, so that the sender repeats that, and never the edit.
+    from = edit->position;
+    extent.to = edit->end();
+    is_all_acknowledged = false;
   }
   Seq leaves_as = stream.map().forward(from);
   // The sender must have lost the acknowledgement: one old number makes the receiver repeat it.

@@ -135,11 +135,13 @@ std::optional<std::size_t> Session::Pending::find(Verb verb) const {
 
 /// Whose final reply `code` is. Servers answer in order, but an ABOR has two replies (RFC 959,
 /// section 4.1.3): what ends a transfer may come when the transfer is no longer pending, and is not
-/// the answer to a PASV. A 230 or 232 is for the one who logs in.
+/// the answer to a PASV. A 230 or 232 is for the one who logs in. A command that is not known may
+/// be answered by anything.
 std::optional<std::size_t> Session::Pending::answered_by(std::uint16_t code) const {
   if ((classes_of(code) & logged_in) != 0) {
     const auto user = find(Verb::user);
-    return user ? user : find(Verb::login);
+    const auto login = user ? user : find(Verb::login);
+    return login || !begins_unknown() ? login : 0;
   }
   const bool ends_transfer =
       code == 225 || code == 226 || code == 250 || code == 426 || code == 451 || code == 452;
@@ -201,6 +203,11 @@ Meaning Session::on_command(std::string_view line, bool fit, const Policy& polic
   return announcement(*kind, command.verb_begin, {is_quiet, false}, policy);
 }
 
+void Session::take_back_command() {
+  // What AUTH begins ends with its answer.
+  if (phase_ == Phase::talking) pending_.drop_back();
+}
+
 Meaning Session::on_refused_command() {
   if (!is_parsed() || phase_ == Phase::auth_sent) return {};
   if (!follow(Event::ftp_command)) return leave_alone(Reason::not_ftp);
@@ -257,7 +264,11 @@ Meaning Session::on_final_reply(std::uint16_t code, const Policy& policy) {
 Meaning Session::on_passive_reply(AnnouncementKind kind, const Policy& policy) {
   const auto asked = pending_.find(Verb::passive);
   // Servers answer in order: what was asked before has been answered, or never will be.
-  if (asked) pending_.drop_front(*asked + 1);
+  if (asked) {
+    pending_.drop_front(*asked + 1);
+  } else if (pending_.begins_unknown()) {
+    pending_.drop_front(1);
+  }
   return announcement(kind, 0, {false, asked.has_value()}, policy);
 }
 

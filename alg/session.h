@@ -44,6 +44,8 @@ class Session {
   /// at.
   Meaning on_command(std::string_view line, bool fit, const Policy& policy);
   Meaning on_reply(std::string_view line, bool fit, const Policy& policy);
+  /// No answer to the last command is waited for.
+  void take_back_command();
   /// In the place of on_command, for a command that the server is given as a word it does not know.
   Meaning on_refused_command();
 
@@ -92,8 +94,10 @@ class Session {
     bool push(Verb verb);
     /// The oldest, or unknown when there is none.
     Verb front() const { return size_ == 0 ? Verb::unknown : verbs_[0]; }
+    bool begins_unknown() const { return !empty() && front() == Verb::unknown; }
     Verb at(std::size_t index) const { return verbs_[index]; }
     void drop_front(std::size_t count);
+    void drop_back() { size_ = static_cast<std::uint8_t>(empty() ? 0 : size_ - 1); }
     void clear() { size_ = 0; }
     bool empty() const { return size_ == 0; }
     std::optional<std::size_t> find(Verb verb) const;

@@ -15,6 +15,7 @@ void Stream::start(Seq first) {
 void Stream::adopt(Seq first, const SequenceOffset& offset) {
   start(first);
   start_certain_ = false;
+  fresh_ = false;
   offset_ = offset;
   map_ = SeqMap(offset.after);
   if (offset.before != offset.after) {
@@ -91,6 +92,7 @@ void Stream::resume_at(Seq next) {
   next_ = forwarded_ = line_begin_ = next;
   owed_end_ = acknowledged_;
   start_certain_ = false;
+  fresh_ = true;
   too_long_ = false;
   line_done_ = false;
   partial_.clear();
@@ -180,9 +182,17 @@ void Stream::add_edit(const Edit& edit) {
   was_edited_ = true;
 }
 
+const Edit* Stream::edit_at(Seq position) const {
+  const auto found = std::find_if(edits_.begin(), edits_.end(), [&](const Edit& edit) {
+    return edit.position == position && edit.end() <= forwarded_;
+  });
+  return found == edits_.end() ? nullptr : &*found;
+}
+
 void Stream::acknowledged(Seq position) {
   if (position <= acknowledged_) return;
   acknowledged_ = position;
+  fresh_ = true;
   map_.acknowledged(position);
   std::erase_if(edits_, [&](const Edit& edit) { return edit.end() <= position; });
   if (urgent_end_ && *urgent_end_ <= position) urgent_end_.reset();

@@ -50,6 +50,9 @@ class Stream {
   /// shifts it by.
   void adopt(Seq first, const SequenceOffset& offset);
   bool is_started() const { return started_; }
+  /// Whether what is new here is new to the receiver, too: it may have received more than it has
+  /// acknowledged before the stream was adopted.
+  bool is_fresh() const { return fresh_; }
 
   Seq next() const { return next_; }
   Seq forwarded() const { return forwarded_; }
@@ -148,6 +151,8 @@ class Stream {
 
   void add_edit(const Edit& edit);
   const std::vector<Edit>& edits() const { return edits_; }
+  /// The edit that begins at `position` and has been sent on, or none.
+  const Edit* edit_at(Seq position) const;
   bool was_edited() const { return was_edited_; }
 
   /// The receiver has everything before `position`.
@@ -202,6 +207,7 @@ class Stream {
 
   std::size_t line_bytes_max_;
   bool started_ = false;
+  bool fresh_ = true;
   bool was_edited_ = false;
   bool offset_unacknowledged_ = false;
 

@@ -613,6 +613,69 @@ TEST_CASE("rule 36: a session that was under way is edited only after a line sta
   CHECK(second.decisions.back().reason == Reason::rewritten);
 }
 
+TEST_CASE("rule 36: what the server may have received before the gateway came is not edited") {
+  const Master master = client_behind_snat();
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Policy policy;
+  policy.active_needs_quiet = false;
+  Engine engine(policy, {masters, expectations, injector});
+  masters.add(master);
+  const auto send = [&](const Tuple& tuple, Seq seq, Seq acknowledges, std::string_view text) {
+    return engine.on_packet(make_packet(tuple, seq, acknowledges, Segment::ack_flag, text), 0s);
+  };
+  const std::string line = "PORT 10,0,0,2,195,80\r\n";
+
+  // The end of a line comes again, with what followed it: the server may lack the former only.
+  CHECK(send(master.original, {5000}, {9000}, "\n" + line).verdict.action ==
+        Verdict::Action::accept);
+  CHECK(expectations.all().empty());
+  send(master.reply, {9000}, {5023}, "500 no\r\n");
+  CHECK(send(master.original, {5023}, {9008}, line).verdict.action == Verdict::Action::replace);
+}
+
+TEST_CASE("bytes that were acknowledged before the gateway came do not stop the session") {
+  const OffsetOwner owner = GENERATE(OffsetOwner::kernel, OffsetOwner::engine);
+  CAPTURE(owner);
+  const Master master = client_behind_snat();
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Policy policy;
+  policy.offset_owner = owner;
+  Engine engine(policy, {masters, expectations, injector});
+  masters.add(master);
+  const auto send = [&](Seq seq, std::string_view text, Time now) {
+    const auto packet = make_packet(master.reply, seq, {5000}, Segment::ack_flag, text);
+    return engine.on_packet(packet, now).verdict.action;
+  };
+  // What came before 9010 is a repetition, and the last there will ever be.
+  send({9000}, "20", 0s);
+  for (int second = 0; second < 3; ++second) {
+    CHECK(send({9010}, "ok\r\n", std::chrono::seconds{second}) == Verdict::Action::drop);
+  }
+  CHECK(send({9010}, "ok\r\n", 3s) == Verdict::Action::accept);
+}
+
+TEST_CASE("a command that was answered before the gateway came is not waited for") {
+  const Master master = client_behind_snat();
+  MemoryMasters masters;
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Engine engine(Policy{}, {masters, expectations, injector});
+  masters.add(master);
+  const auto send = [&](const Tuple& tuple, Seq seq, Seq acknowledges, std::string_view text) {
+    return engine.on_packet(make_packet(tuple, seq, acknowledges, Segment::ack_flag, text), 0s);
+  };
+  // It comes again, since the server's acknowledgement was lost; its answer has passed.
+  send(master.original, {5000}, {9000}, "NOOP\r\n");
+  send(master.original, {5006}, {9008}, "TYPE I\r\n");
+  send(master.reply, {9008}, {5014}, "200 ok\r\n");
+  send(master.original, {5014}, {9016}, "PORT 10,0,0,2,195,80\r\n");
+  CHECK(expectations.all().size() == 1);
+}
+
 TEST_CASE("a session that was under way goes on from the kernel's offset") {
   Master master = client_behind_snat();
   master.offsets[0] = {4000, 3, 8};

@@ -115,6 +115,15 @@ TEST_CASE("rule 9: PORT and PASV open nothing before 230 or 232") {
   CHECK(talk(session, {"C: PASS b", "S: 232 in", "C: PASV", "S: 227 x"}).kind == Kind::announces);
 }
 
+TEST_CASE("rule 10: a command that is not known is answered by whatever comes") {
+  for (const char* const answer : {"S: 200 ok", "S: 500 what?", "S: 227 Logout.", "S: 230 in"}) {
+    CAPTURE(answer);
+    Session session = Session::adopted();
+    talk(session, {"C: SV", answer});
+    CHECK(talk(session, {"C: PORT 10,0,0,2,195,80"}).kind == Meaning::Kind::announces);
+  }
+}
+
 TEST_CASE("rule 10: PORT opens nothing while an earlier command is unanswered") {
   Session session = logged_in();
   CHECK(talk(session, {"C: NOOP", "C: PORT 10,0,0,1,195,80"}).reason == Reason::command_unanswered);

@@ -116,6 +116,33 @@ TEST_CASE("a greeting that overtakes the server's SYN waits for it") {
   }
 }
 
+TEST_CASE("an edit that has arrived in part comes again, whatever its sender repeats") {
+  Policy policy;
+  policy.active_needs_quiet = false;
+  Conversation conversation(client_behind_snat(), {}, policy);
+  conversation.log_in();
+  Peer& client = conversation.peer(Direction::original);
+  const Peer& server = conversation.peer(Direction::reply);
+  const Seq noop = client.sent_until;
+  conversation.lose_after_engine(Direction::original, true);
+  conversation.send_segment(Direction::original, "NOOP\r\nPORT 10,0,0,2,195,80\r\n");
+  const Seq edit = noop + size_of("NOOP\r\nPORT ");
+
+  // To the kernel, which knows where the edit begins and by how much it grows, an acknowledgement
+  // within it is one for less than what came before it.
+  conversation.engine().on_packet(make_packet(conversation.master().reply, server.sent_until,
+                                              edit + 3, Segment::ack_flag, "200 ok\r\n"),
+                                  conversation.now());
+  const auto packet = make_packet(conversation.master().original, noop + 4, client.expected,
+                                  Segment::ack_flag, "\r\n");
+  const auto verdict = conversation.engine().on_packet(packet, conversation.now()).verdict;
+  REQUIRE(verdict.action == Verdict::Action::replace);
+  const auto repeated = *Segment::parse(verdict.packet);
+  CHECK(repeated.seq() == edit);
+  const auto payload = repeated.payload();
+  CHECK(std::string(payload.begin(), payload.end()) == "203,0,113,100,195,80");
+}
+
 TEST_CASE("early bytes that find no room do not displace those in front of them") {
   MemoryMasters masters;
   MemoryExpectations expectations;
