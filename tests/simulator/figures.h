@@ -36,6 +36,7 @@ struct Figures {
   // The oracle.
   std::uint64_t lines = 0;
   std::uint64_t rewritten = 0;
+  std::uint64_t rewritten_late = 0;  ///< by a gateway that came when the session was under way
   std::uint64_t opened = 0;
   std::uint64_t urgent = 0;         ///< urgent pointers, all right
   std::uint64_t superseded = 0;     ///< announced, but a later announcement had taken its place

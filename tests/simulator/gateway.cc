@@ -59,15 +59,14 @@ void Gateway::take(Direction direction, PacketBytes& packet, std::size_t segment
   const auto segment = Segment::parse(packet);
   if (segment->has(Segment::rst_flag)) saw_reset_ = true;
   leaving_ = packet;
-  if (is_queued(*segment)) {
+  if (packets_before_start_ > 0) {
+    --packets_before_start_;
+    confirm();
+  } else if (is_queued(*segment)) {
     ++figures_.queued;
     const Outcome outcome = engine_.on_packet(packet, now);
     for (const Decision& decision : outcome.decisions) note(decision);
-    // Conntrack confirms the entry when the first SYN leaves; before that nobody finds it.
-    if (!is_confirmed_) {
-      is_confirmed_ = true;
-      masters_.add(master_);
-    }
+    confirm();
     if (outcome.verdict.action == Verdict::Action::drop) return;
     if (outcome.verdict.action == Verdict::Action::replace) {
       const auto replaced = outcome.verdict.packet;
@@ -79,8 +78,17 @@ void Gateway::take(Direction direction, PacketBytes& packet, std::size_t segment
   exits_.leave(direction, leaving_, segment_bytes);
 }
 
+/// Conntrack confirms the entry when the first SYN leaves; before that nobody finds it.
+void Gateway::confirm() {
+  if (is_confirmed_) return;
+  is_confirmed_ = true;
+  masters_.add(master_);
+}
+
 bool Gateway::is_queued(const Segment& segment) const {
   if (is_confirmed_ && (masters_.all()[0].mark & done_mark_) != 0) return false;
+  // What is left of a handshake that was over when the engine came would look like a new one.
+  if (is_late_ && segment.has(Segment::syn_flag)) return false;
   const bool is_pure_ack =
       segment.payload().empty() &&
       (segment.flags() & (Segment::syn_flag | Segment::fin_flag | Segment::rst_flag)) == 0;

@@ -59,6 +59,11 @@ class Gateway {
   void take(Direction direction, PacketBytes& packet, std::size_t segment_bytes, Time now);
   void tick(Time now);
   Engine& engine() { return engine_; }
+  /// The engine comes when so many packets have passed.
+  void start_after(std::uint32_t packets) {
+    packets_before_start_ = packets;
+    is_late_ = true;
+  }
 
   WatchedExpectations& expectations() { return expectations_; }
   void fail_offsets(OffsetResult result) {
@@ -78,6 +83,7 @@ class Gateway {
     bool fails = false;
   };
 
+  void confirm();
   void note(const Decision& decision);
   bool is_queued(const Segment& segment) const;
   bool is_valid(wire::Bytes packet);
@@ -93,6 +99,8 @@ class Gateway {
   WatchedExpectations expectations_;
   Injection injector_{*this};
   Engine engine_;
+  std::uint32_t packets_before_start_ = 0;
+  bool is_late_ = false;
   bool is_confirmed_ = false;
   bool saw_reset_ = false;
   PacketBytes leaving_;

@@ -89,10 +89,11 @@ void print(const Totals& totals, const Figures& figures, double seconds) {
       figures.queued, figures.edits, figures.waits, figures.bytes_missing, figures.holds,
       figures.payments);
   fmt::print(
-      "lines: {} delivered, {} rewritten, {} opened, {} superseded, {} urgent pointers; {} not "
+      "lines: {} delivered, {} rewritten ({} by late gateways), {} opened, {} superseded, {} "
+      "urgent pointers; {} not "
       "edited in {} sessions with failing seams, {} held too long\n",
-      figures.lines, figures.rewritten, figures.opened, figures.superseded, figures.urgent,
-      figures.excused, totals.excused_sessions, figures.held_too_long);
+      figures.lines, figures.rewritten, figures.rewritten_late, figures.opened, figures.superseded,
+      figures.urgent, figures.excused, totals.excused_sessions, figures.held_too_long);
 }
 
 int run(const Options& options) {

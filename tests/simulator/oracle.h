@@ -8,6 +8,9 @@
 // An edit may legally be missing in two cases: the session's seams were told to fail, or the engine
 // said that it has held the line's start for as long as the policy allows. Then the line must
 // arrive as it was sent. Such lines are counted.
+//
+// A gateway that came when the session was under way may have missed what it must know for an edit,
+// so it may leave any line as it is. What it does edit must be right.
 #pragma once
 
 #include <string>

@@ -41,6 +41,7 @@ class Author {
   Script write() {
     choose_master();
     script_.active_needs_quiet = random_.chance(600);
+    script_.gateway_is_late = random_.chance(80);
     greet();
     log_in();
     const std::uint32_t steps = random_.between(1, 5);
@@ -147,7 +148,7 @@ class Author {
   }
 
   void log_in() {
-    if (random_.chance(100)) {
+    if (random_.chance(100) && !script_.gateway_is_late) {
       // Nothing is opened before the login.
       const std::uint16_t port = fresh_port();
       command(announcement_text(Format::port, script_.master.client(), port));
@@ -265,7 +266,7 @@ class Author {
   }
 
   void small_talk() {
-    switch (random_.below(7)) {
+    switch (random_.below(8)) {
       case 0:
         command("NOOP\r\n");
         reply("200 NOOP ok.\r\n");
@@ -280,7 +281,7 @@ class Author {
         reply(" EPRT\r\n");
         reply(" EPSV\r\n");
         // Looks like a reply, but stands inside one.
-        if (is_ipv4() && random_.chance(300)) {
+        if (is_ipv4() && !script_.gateway_is_late && random_.chance(300)) {
           reply("227 Entering Passive Mode (" +
                 host_port(Format::reply_227, script_.master.server(), fresh_port()) + ").\r\n");
         }
@@ -297,6 +298,11 @@ class Author {
       case 5:
         command("TYPE I\r\n");
         reply("200 Switching to Binary mode.\r\n");
+        return;
+      case 6:
+        // An announcement, were it at the start of a line.
+        command("MKD " + announcement_text(active_format(), script_.master.client(), fresh_port()));
+        reply("550 No such name.\r\n");
         return;
       default:
         abort_transfer();
@@ -376,7 +382,7 @@ class Author {
       transfer();
     } else if (kind == 8) {
       refused_announcement();
-    } else if (kind == 9 && !epsv_all_ && random_.chance(400)) {
+    } else if (kind == 9 && !epsv_all_ && !script_.gateway_is_late && random_.chance(400)) {
       command("EPSV ALL\r\n");
       reply("200 EPSV ALL ok.\r\n");
       epsv_all_ = true;

@@ -58,6 +58,9 @@ struct Script {
   Address client_told;
   Address server_told;
   bool active_needs_quiet = true;
+  /// The gateway is started while the session is under way. What only the beginning can tell, such
+  /// as an EPSV ALL, is not in it.
+  bool gateway_is_late = false;
   std::vector<Line> commands;
   std::vector<Line> replies;
   bool has_much_text = false;  ///< more than small segments and windows can bear

@@ -113,6 +113,10 @@ class Simulation final : private Gateway::Exits {
     agenda_.clear();
     pool_.give_back_all();
     if (excuses_.seams_fail) choose_failures();
+    if (script_.gateway_is_late) {
+      constexpr std::array<std::uint32_t, 3> packets{20, 60, 200};
+      gateway_.start_after(random_.between(1, random_.pick(packets)));
+    }
   }
 
   Result run() {
@@ -267,7 +271,9 @@ class Simulation final : private Gateway::Exits {
     if (!talk_.is_aborted() && !gateway_.expectations().live().empty()) {
       find("an expectation outlives its session");
     }
-    gateway_.tick(now_ + policy_.session_linger + 1s);
+    // One whose end it has not seen is forgotten for its silence.
+    const bool may_be_unseen = talk_.is_aborted() || script_.gateway_is_late;
+    gateway_.tick(now_ + 1s + (may_be_unseen ? policy_.session_idle_max : policy_.session_linger));
     talk_.end();
     if (setting_.gateway_is_present && !talk_.is_aborted() &&
         gateway_.engine().connections() != 0) {
@@ -308,11 +314,13 @@ class Simulation final : private Gateway::Exits {
         "offsets of the {}{}\n  client {}\n  server {}\n  loss {} repeats {} reorders {} cuts {} "
         "joins {} per mille, delay {} + {} ms, MTU {} and {}{}\n  original {}\n  reply {}",
         policy_.offset_owner == OffsetOwner::kernel ? "kernel" : "engine",
-        excuses_.seams_fail ? ", seams fail" : "", describe(ends_.habits[client]),
-        describe(ends_.habits[server]), weather_.loss, weather_.repeats, weather_.reorders,
-        weather_.cuts, weather_.joins, weather_.delay / 1ms, weather_.jitter_ms, path_.mtu[client],
-        path_.mtu[server], path_.tells ? " told" : "", script_.master.original.text(),
-        script_.master.reply.text());
+        excuses_.seams_fail       ? ", seams fail"
+        : script_.gateway_is_late ? ", late"
+                                  : "",
+        describe(ends_.habits[client]), describe(ends_.habits[server]), weather_.loss,
+        weather_.repeats, weather_.reorders, weather_.cuts, weather_.joins, weather_.delay / 1ms,
+        weather_.jitter_ms, path_.mtu[client], path_.mtu[server], path_.tells ? " told" : "",
+        script_.master.original.text(), script_.master.reply.text());
   }
 
   Random random_;

@@ -17,6 +17,8 @@ constexpr Time delayed_ack_after = 40ms;
 constexpr Time keepalive_after = 5s;
 constexpr Time window_probe_after = 400ms;
 constexpr unsigned duplicate_acks_for_repetition = 3;
+/// Then it gives up (RFC 9293, section 3.8.3), about two minutes after the last acknowledgement.
+constexpr unsigned timeouts_in_a_row_max = 30;
 constexpr std::uint8_t option_sack_permitted = 4;
 constexpr std::uint8_t option_timestamps = 8;
 
@@ -306,7 +308,7 @@ void TcpEndpoint::restart_timers(Time now) {
 
 void TcpEndpoint::on_retransmission_timer(Time now) {
   retransmission_at_ = never;
-  ++backoff_;
+  if (++backoff_ > timeouts_in_a_row_max) return become_reset();
   if (state_ == State::syn_sent || state_ == State::syn_received) {
     send_syn(now);
     return;
