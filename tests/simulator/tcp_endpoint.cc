@@ -538,7 +538,8 @@ void TcpEndpoint::on_data(const Segment& segment, Time now) {
     fin_position_ = end;
   }
   if (segment.has(Segment::urg_flag)) {
-    const auto urgent_end = static_cast<std::size_t>(begin + segment.urgent_pointer());
+    const std::size_t urgent_end =
+        static_cast<std::size_t>(begin) + static_cast<std::size_t>(segment.urgent_pointer());
     const bool is_new = urgent_received_.empty() || urgent_received_.back() != urgent_end;
     if (is_new) urgent_received_.push_back(urgent_end);
   }
