@@ -33,8 +33,8 @@
 #include "tools/keeper.h"
 #include "tools/privileges.h"
 #include "tools/reloads.h"
-#include "tools/totals.h"
 #include "tools/running_config.h"
+#include "tools/totals.h"
 
 namespace ftpalg::tools {
 namespace {
