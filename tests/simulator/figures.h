@@ -15,6 +15,7 @@ struct Figures {
   std::uint64_t cut = 0;
   std::uint64_t joined = 0;
   std::uint64_t too_large = 0;
+  std::uint64_t forged = 0;          ///< repeated with other bytes
   std::uint64_t largest_packet = 0;  ///< joined, in bytes
 
   // The endpoints.

@@ -75,9 +75,9 @@ void print(const Totals& totals, const Figures& figures, double seconds) {
              std::chrono::duration<double, std::ratio<3600>>(totals.took).count(), totals.failed);
   fmt::print(
       "network: {} packets, {} lost, {} repeated, {} reordered, {} cut, {} joined, into up to {} "
-      "bytes, {} too large for their path\n",
+      "bytes, {} too large for their path, {} forged\n",
       figures.packets, figures.lost, figures.repeated, figures.reordered, figures.cut,
-      figures.joined, figures.largest_packet, figures.too_large);
+      figures.joined, figures.largest_packet, figures.too_large, figures.forged);
   fmt::print(
       "endpoints: {} segments, {} of them repetitions; received {} old bytes that differ, "
       "{} segments above the MSS, {} senseless SACK blocks of the kernel's\n",

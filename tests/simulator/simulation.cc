@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "forger.h"
+
 namespace ftpalg::simulator {
 namespace {
 
@@ -109,7 +111,8 @@ class Simulation final : private Gateway::Exits {
         gateway_(script_.master, policy_, setting.gateway_is_present, *this, workspace.figures),
         links_{make_link(client_to_gateway, workspace), make_link(gateway_to_server, workspace),
                make_link(server_to_gateway, workspace), make_link(gateway_to_client, workspace)},
-        talk_(script_, ends_, excuses_, gateway_, agenda_, 0, random_.next(), workspace.figures) {
+        talk_(script_, ends_, excuses_, gateway_, agenda_, 0, random_.next(), workspace.figures),
+        figures_(workspace.figures) {
     agenda_.clear();
     pool_.give_back_all();
     if (excuses_.seams_fail) choose_failures();
@@ -117,6 +120,10 @@ class Simulation final : private Gateway::Exits {
       constexpr std::array<std::uint32_t, 3> packets{20, 60, 200};
       gateway_.start_after(random_.between(1, random_.pick(packets)));
     }
+    // The gateway must remember what came first: it does so for those it serves, up to a limit.
+    forges_ = setting_.gateway_is_present && random_.chance(100) && !excuses_.seams_fail &&
+              !script_.gateway_is_late && !script_.has_much_text && script_.in_syn == 0 &&
+              !script_.greets_in_syn;
   }
 
   Result run() {
@@ -225,6 +232,7 @@ class Simulation final : private Gateway::Exits {
       trace("comes in from", place, packet);
       const Direction direction =
           place == client_to_gateway ? Direction::original : Direction::reply;
+      forge(direction, packet);
       gateway_.take(direction, packet, segment_bytes, now_);
       if (!gateway_.fault().empty()) find(gateway_.fault());
     } else {
@@ -232,6 +240,11 @@ class Simulation final : private Gateway::Exits {
       talk_.receive(place == gateway_to_client ? client : server, packet, now_);
     }
     pool_.give_back(id);
+  }
+
+  void forge(Direction direction, PacketBytes& packet) {
+    if (!forges_) return;
+    if (forgers_[static_cast<std::size_t>(direction)].forge(packet)) ++figures_.forged;
   }
 
   void leave(Direction direction, wire::Bytes packet, std::size_t segment_bytes) override {
@@ -250,6 +263,8 @@ class Simulation final : private Gateway::Exits {
 
   void report(const Decision& decision) override {
     talk_.note(decision);
+    // What was dropped comes again as if for the first time.
+    if (decision.reason == Reason::edit_waits) forges_ = false;
     if (!setting_.traces) return;
     constexpr std::array actions{"forward", "rewrite", "refuse", "wait"};
     fmt::print("{:>10.3f} ms   engine: {} '{}' -> '{}': {}\n", milliseconds(),
@@ -316,6 +331,7 @@ class Simulation final : private Gateway::Exits {
         policy_.offset_owner == OffsetOwner::kernel ? "kernel" : "engine",
         excuses_.seams_fail       ? ", seams fail"
         : script_.gateway_is_late ? ", late"
+        : forges_                 ? ", forged"
                                   : "",
         describe(ends_.habits[client]), describe(ends_.habits[server]), weather_.loss,
         weather_.repeats, weather_.reorders, weather_.cuts, weather_.joins, weather_.delay / 1ms,
@@ -338,6 +354,9 @@ class Simulation final : private Gateway::Exits {
   Gateway gateway_;
   std::array<Link, 4> links_;
   Talk talk_;
+  Figures& figures_;
+  bool forges_ = false;
+  std::array<Forger, 2> forgers_{};
   std::string finding_;
 };
 
