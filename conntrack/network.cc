@@ -51,6 +51,7 @@ bool Network::contains(const Address& address) const {
 }
 
 std::string Network::text() const {
+  if (prefix_bits_ == bits_of(first_)) return first_.text();
   return first_.text() + "/" + std::to_string(prefix_bits_);
 }
 

@@ -18,7 +18,7 @@ class Network {
 
   Family family() const { return first_.family(); }
   bool contains(const Address& address) const;
-  /// "10.0.0.0/8".
+  /// As parse() reads it.
   std::string text() const;
 
   const Address& first() const { return first_; }

@@ -11,8 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using tools::LogLimit;
 
-const Address noisy = *Address::parse("10.0.0.9");
-const Address quiet = *Address::parse("10.0.0.2");
+const Network noisy = *Network::parse("10.0.0.9");
+const Network quiet = *Network::parse("10.0.0.2");
 
 TEST_CASE("a client that causes too many lines is named, and leaves the others theirs") {
   LogLimit limit;
@@ -37,12 +37,12 @@ TEST_CASE("more clients than are counted share one count") {
     const Address address = Address::ipv4(10, static_cast<std::uint8_t>(client >> 16),
                                           static_cast<std::uint8_t>(client >> 8 & 0xff),
                                           static_cast<std::uint8_t>(client & 0xff));
-    admitted += limit.admits(address, 0s) ? 1U : 0U;
+    admitted += limit.admits({address, 32}, 0s) ? 1U : 0U;
   }
   CHECK(admitted == LogLimit::clients_max + LogLimit::lines_per_client_max);
   const auto left_out = limit.take_left_out(LogLimit::window);
   REQUIRE(left_out.size() == 1);
-  CHECK(left_out[0].client.is_unspecified());
+  CHECK_FALSE(left_out[0].client);
 }
 
 }  // namespace

@@ -16,6 +16,15 @@ Announcement announcement(AnnouncementKind kind, std::string_view address, int p
   return result;
 }
 
+TEST_CASE("a network is written as it is read") {
+  for (const char* text : {"10.0.0.0/8", "192.0.2.1", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1"}) {
+    REQUIRE(Network::parse(text));
+    CHECK(Network::parse(text)->text() == text);
+  }
+  CHECK(Network::parse("192.0.2.1/32") == Network::parse("192.0.2.1"));
+  CHECK_FALSE(Network::parse("10.0.0.1/8"));
+}
+
 TEST_CASE("rule 21: active, the address must be the client's; passive, the server's") {
   const Policy policy;
   const Master master = both_nated();  // 10.0.0.2 as 203.0.113.100; 192.168.100.200 as 9.9.9.9

@@ -27,16 +27,18 @@ void tell_one(const Decision& decision, int kernel_error) {
 
 }  // namespace
 
-void DecisionLog::tell(std::span<const Decision> decisions, int kernel_error, Time now) {
+void DecisionLog::tell(std::span<const Decision> decisions, const Policy& policy, int kernel_error,
+                       Time now) {
   for (const Decision& decision : decisions) {
-    if (limit_.admits(decision.control.source.address, now)) tell_one(decision, kernel_error);
+    const Network client = policy.client_network(decision.control.source.address);
+    if (limit_.admits(client, now)) tell_one(decision, kernel_error);
   }
 }
 
 void DecisionLog::tell_left_out(Time now) {
   for (const auto& [client, lines] : limit_.take_left_out(now)) {
     spdlog::warn("{}: {} more lines within {} s are left out",
-                 client.is_unspecified() ? "other clients" : client.text(), lines,
+                 client ? client->text() : "other clients", lines,
                  std::chrono::duration_cast<std::chrono::seconds>(LogLimit::window).count());
   }
 }

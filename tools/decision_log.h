@@ -5,6 +5,7 @@
 #include <span>
 
 #include "alg/decision.h"
+#include "alg/policy.h"
 #include "alg/time.h"
 #include "tools/log_limit.h"
 
@@ -12,8 +13,9 @@ namespace ftpalg::tools {
 
 class DecisionLog {
  public:
-  /// `kernel_error` is the errno of what the kernel refused last, if it has refused anything.
-  void tell(std::span<const Decision> decisions, int kernel_error, Time now);
+  /// `policy` says which addresses are one client. `kernel_error` is the errno of what the kernel
+  /// refused last, if it has refused anything.
+  void tell(std::span<const Decision> decisions, const Policy& policy, int kernel_error, Time now);
   /// Tells how much was left out. To be called now and then.
   void tell_left_out(Time now);
 

@@ -2,12 +2,12 @@
 // Log limit: how much of what the gateway has to say one client may cause to be said.
 #pragma once
 
-#include <string>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "alg/time.h"
-#include "conntrack/address.h"
+#include "conntrack/network.h"
 
 namespace ftpalg::tools {
 
@@ -19,10 +19,10 @@ class LogLimit {
   static constexpr std::size_t clients_max = 10'000;
 
   /// Whether one more line about `client` may be written at `now`.
-  bool admits(const Address& client, Time now);
+  bool admits(const Network& client, Time now);
 
   struct LeftOut {
-    Address client;  ///< unspecified: those beyond clients_max
+    std::optional<Network> client;  ///< none: those beyond clients_max
     std::uint64_t lines = 0;
   };
   /// What was not admitted in windows that have ended, each once. To be asked now and then.
@@ -33,7 +33,8 @@ class LogLimit {
     Time ends{};
     std::uint64_t lines = 0;
   };
-  std::unordered_map<Address, Window> windows_;
+  std::unordered_map<Network, Window> windows_;
+  Window others_;
 };
 
 }  // namespace ftpalg::tools

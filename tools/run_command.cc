@@ -159,7 +159,8 @@ int serve(Kernel& kernel, Engine& engine, const Signals& signals, Reloads& reloa
   DecisionLog decision_log;
   const auto decide = [&](std::span<const std::uint8_t> packet) {
     const Outcome outcome = engine.on_packet(packet, now());
-    decision_log.tell(outcome.decisions, kernel.ctnetlink.last_error(), now());
+    decision_log.tell(outcome.decisions, reloads.config().policy, kernel.ctnetlink.last_error(),
+                      now());
     return outcome.verdict;
   };
 
@@ -183,7 +184,7 @@ int serve(Kernel& kernel, Engine& engine, const Signals& signals, Reloads& reloa
     }
     if (now() >= next_tick) {
       const auto decisions = engine.on_tick(now());
-      decision_log.tell(decisions, kernel.ctnetlink.last_error(), now());
+      decision_log.tell(decisions, reloads.config().policy, kernel.ctnetlink.last_error(), now());
       decision_log.tell_left_out(now());
       note_own_addresses(kernel, engine);
       loss_warning.look_at(kernel.queue.lost(), now());

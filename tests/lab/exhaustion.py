@@ -25,7 +25,7 @@ import time
 
 import gateway
 import runner
-from address import in_network, plans
+from address import family_of, in_network, plans
 from expectation_events import ExpectationEvents
 from failure import Failure, expect_equal, expect_in, wait_until
 from lab import Lab
@@ -262,7 +262,8 @@ def _hear(session, text):
 def _expect_named(siege, began):
     """The log says who it was, and stops saying it."""
     client = siege.plan.client
-    summary = wait_until(lambda: re.search(rf"{re.escape(client)}: (\d+) more lines within {LOG_WINDOW_SECONDS} s are left out",
+    named = client if family_of(client) == "ipv4" else str(ipaddress.ip_network((client, 64), strict=False))
+    summary = wait_until(lambda: re.search(rf"{re.escape(named)}: (\d+) more lines within {LOG_WINDOW_SECONDS} s are left out",
                                            siege.gateway.process.log()),
                          "the log says how much it leaves out", limit=LOG_WINDOW_SECONDS + 5)
     took = time.monotonic() - began

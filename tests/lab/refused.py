@@ -204,7 +204,7 @@ def _reply(ftp, command):
 
 
 # TLS 1.2: with 1.3 a client that has uploaded and closes may reset the connection, because it has not read the server's
-# session tickets, and vsftpd takes the upload for failed. That is between those two, with or without a gateway.
+# session tickets, and vsftpd takes the upload for failed: the gateway has long let go of the connection then.
 def _curl(job, encrypt):
     how = {"always": ["--ssl-reqd"], "if possible": ["--ssl"]}[encrypt]
     common = ["--silent", "--show-error", "--verbose", "--insecure", "--tls-max", "1.2", "--max-time", "10", "--user", job.login,
