@@ -854,6 +854,11 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   append_range(builder_, stream, &segment, from, to);
   if (to < segment.payload_end()) builder_.clear_flag(Segment::fin_flag);
   if (segment.has(Segment::syn_flag)) leaves_as = leaves_as + -1;
+  if (segment.has(Segment::rst_flag) && shifts_itself) {
+    // Its sender was told of an acknowledgement within an edit as of one for the edit's start.
+    const Seq told = passage.connection.heard[index(opposite(passage.direction))].ack;
+    if (stream.map().backward(told) == segment.seq()) leaves_as = told;
+  }
   tell_urgent(passage.connection, passage.direction, from, leaves_as);
   builder_.set_seq(shifts_itself ? leaves_as : stream.before_kernel_shift(leaves_as));
   if (shifts_itself) shift_acknowledgement(passage);

@@ -143,6 +143,24 @@ TEST_CASE("an edit that has arrived in part comes again, whatever its sender rep
   CHECK(std::string(payload.begin(), payload.end()) == "203,0,113,100,195,80");
 }
 
+TEST_CASE("rule 34: a reset within an edit stands where the server is") {
+  Conversation conversation(client_behind_snat(), {.owner = OffsetOwner::engine});
+  conversation.log_in();
+  const Seq begin = conversation.peer(Direction::original).sent_until;
+  const Seq server = conversation.peer(Direction::reply).sent_until;
+  conversation.lose_after_engine(Direction::original, true);
+  conversation.send_segment(Direction::original, "PORT 10,0,0,2,195,80\r\n");
+  const auto pass = [&](const Tuple& tuple, Seq seq, Seq acknowledges, std::uint8_t flags) {
+    const auto packet = make_packet(tuple, seq, acknowledges, flags, "");
+    return *Segment::parse(
+        conversation.engine().on_packet(packet, conversation.now()).verdict.packet);
+  };
+  const Seq edit = begin + size_of("PORT ");
+  // The client is told of no more than the start of the edit, and resets there.
+  CHECK(pass(conversation.master().reply, server, edit + 3, Segment::ack_flag).ack() == edit);
+  CHECK(pass(conversation.master().original, edit, {}, Segment::rst_flag).seq() == edit + 3);
+}
+
 TEST_CASE("early bytes that find no room do not displace those in front of them") {
   MemoryMasters masters;
   MemoryExpectations expectations;
