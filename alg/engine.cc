@@ -899,6 +899,16 @@ void Engine::shift_acknowledgement(const Passage& passage) {
 
 // --- Time
 
+/// The start of a line leaves as it is: its rest has not come in time, or nobody will be there when
+/// it comes.
+void Engine::let_go(Connection& connection, Direction direction) {
+  Stream& stream = connection.stream(direction);
+  if (connection.refuses) refuse_beginning(connection, direction, stream.forwarded());
+  stream.forward_until(stream.next());
+  decide(connection.original, direction, Action::forward, Reason::held_too_long,
+         stream.unfinished_line().value_or(std::string_view{}));
+}
+
 /// Sends what nobody else can send, in its sender's name: the start of a line whose rest does not
 /// come, or what was lost after it had been held. True when there was something to send.
 bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
@@ -907,12 +917,7 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
   // A line whose rest has come waits for an acknowledgement, however long.
   const bool is_held_too_long = stream.holds_bytes() && !stream.line_waits() &&
                                 now >= stream.held_since() + policy_.hold_time_max;
-  if (is_held_too_long) {
-    if (connection.refuses) refuse_beginning(connection, direction, stream.forwarded());
-    stream.forward_until(stream.next());
-    decide(connection.original, direction, Action::forward, Reason::held_too_long,
-           stream.unfinished_line().value_or(std::string_view{}));
-  }
+  if (is_held_too_long) let_go(connection, direction);
 
   const Tuple& tuple =
       direction == Direction::original ? connection.original : connection.master->reply;
@@ -966,7 +971,14 @@ std::span<const Decision> Engine::on_tick(Time now) {
   return decisions_;
 }
 
-void Engine::withdraw_all() {
+void Engine::withdraw_all(Time now) {
+  connections_.visit_answered([&](Connection& connection) {
+    if (connection.ended) return;
+    for (const Direction direction : {Direction::original, Direction::reply}) {
+      if (connection.stream(direction).holds_bytes()) let_go(connection, direction);
+      pay_owed(connection, direction, now);
+    }
+  });
   while (connections_.oldest() != nullptr) forget(*connections_.oldest());
   while (connections_.oldest_other() != nullptr) forget(*connections_.oldest_other());
 }

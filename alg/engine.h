@@ -65,8 +65,9 @@ class Engine {
   /// until the next call of anything here.
   std::span<const Decision> on_tick(Time now);
 
-  /// Removes every expectation that may be left, for an orderly end.
-  void withdraw_all();
+  /// For an orderly end: what is held leaves as it is, because its sender has been told that it
+  /// arrived, and no expectation is left.
+  void withdraw_all(Time now);
 
   std::size_t connections() const { return connections_.size(); }
   /// Decisions made for `reason` since the start.
@@ -161,6 +162,7 @@ class Engine {
   bool may_still_be_edited(const Connection& connection, Direction direction, Seq position) const;
   void tell_urgent(const Connection& connection, Direction direction, Seq from, Seq leaves_as);
   void shift_acknowledgement(const Passage& passage);
+  void let_go(Connection& connection, Direction direction);
   bool pay_owed(Connection& connection, Direction direction, Time now);
 
   Policy policy_;

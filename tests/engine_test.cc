@@ -314,7 +314,7 @@ TEST_CASE("rule 27: an expectation ends with its time, its session, and a refusa
     CHECK(conversation.expectations().all().empty());
   }
   SECTION("an orderly end of the gateway") {
-    conversation.engine().withdraw_all();
+    conversation.engine().withdraw_all(conversation.now());
     CHECK(conversation.expectations().all().empty());
   }
 }
@@ -434,6 +434,18 @@ TEST_CASE("a half line is held for ten seconds, then leaves unedited") {
     CHECK(conversation.server_received() ==
           login_to_server + "PORT 10,0,0,2,195,80\r\nPORT 203,0,113,100,195,81\r\n");
     CHECK(conversation.everything_arrived());
+  }
+}
+
+TEST_CASE("a half line leaves unedited when the gateway ends") {
+  for (const OffsetOwner owner : {OffsetOwner::kernel, OffsetOwner::engine}) {
+    Conversation conversation(client_behind_snat(), {.owner = owner});
+    conversation.log_in();
+    conversation.client("PORT 10,0,");
+    CHECK(conversation.server_received() == login_to_server);
+    conversation.engine().withdraw_all(conversation.now());
+    conversation.advance(0s);
+    CHECK(conversation.server_received() == login_to_server + "PORT 10,0,");
   }
 }
 

@@ -208,7 +208,7 @@ TEST_CASE("who has said nothing for a day is forgotten, and taken up when it spe
   crowd.speak(1, 40000);
   CHECK(crowd.engine().connections() == 3);
 
-  crowd.engine().withdraw_all();
+  crowd.engine().withdraw_all(policy.session_idle_max);
   CHECK(crowd.engine().connections() == 0);
   CHECK(crowd.expectations() == 0);
 }

@@ -17,7 +17,8 @@ Announcement announcement(AnnouncementKind kind, std::string_view address, int p
 }
 
 TEST_CASE("a network is written as it is read") {
-  for (const char* text : {"10.0.0.0/8", "192.0.2.1", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1"}) {
+  for (const char* text :
+       {"10.0.0.0/8", "192.0.2.1", "0.0.0.0/0", "2001:db8::/32", "2001:db8::1"}) {
     REQUIRE(Network::parse(text));
     CHECK(Network::parse(text)->text() == text);
   }

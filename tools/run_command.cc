@@ -217,7 +217,7 @@ int work(Kernel& kernel, Reloads& reloads, const Signals& signals, std::size_t q
   std::fputs(ready.c_str(), stderr);
   const int exit_status = serve(kernel, engine, signals, reloads, LossWarning{queue_room_mib});
   reloads.settle(engine);
-  engine.withdraw_all();
+  engine.withdraw_all(now());
   tell_totals(engine);
   remove_leftovers(kernel.ctnetlink, reloads.config().ruleset);
   return exit_status;

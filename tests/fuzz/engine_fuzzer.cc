@@ -115,7 +115,7 @@ class Play final : private Injector {
 
   void run() {
     for (unsigned steps = 0; !input_.empty() && steps < steps_max; ++steps) step();
-    engine_.withdraw_all();
+    engine_.withdraw_all(now_);
     require(expectations_.all().empty(), "no expectation is left at the end");
     require(engine_.connections() == 0, "no connection is left at the end");
   }

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The beginning of a line whose rest does not come is held for ten seconds, and then sent on as it is.
+"""The beginning of a line whose rest does not come is held, and then sent on as it is: hold_released.py CASE
 
-The rest, when it comes at last, follows it, and the control connection is in order. Both directions, both families.
+    client ----------------- [ router ] ----------------- server
+       client    client_router        server_router       server
+              destination public_server:21 -> server
+                   source client -> public_client
+
+After ten seconds (after_its_time), or when the gateway ends (at_the_end). The rest, when it comes at last, follows it, and
+the control connection is in order. Both directions, both families.
 """
 
 import time
@@ -21,7 +27,7 @@ REPLIES = {"ipv4": ("PASV", b"227 Entering Passive Mode (10,0,", b"2,2,200,1).\r
            "ipv6": ("EPSV", b"229 Entering Extended Passive Mode (||", b"|51201|)\r\n")}
 
 
-def hold_released():
+def after_its_time():
     # All at once: what takes time is to wait for the gateway.
     with Lab() as lab:
         running = [_begin(lab, family, direction) for family in COMMANDS for direction in (_Command, _Reply)]
@@ -31,6 +37,18 @@ def hold_released():
             each.expect_released()
         for each in running:
             each.complete()
+            each.router.stop()
+
+
+def at_the_end():
+    for family in COMMANDS:
+        for direction in (_Command, _Reply):
+            with Lab() as lab:
+                half = _begin(lab, family, direction)
+                half.expect_held()
+                half.router.stop()
+                half.expect_beginning()
+                half.complete()
 
 
 def _begin(lab, family, direction):
@@ -60,11 +78,14 @@ class _HalfLine:
 
     def expect_released(self):
         self.receiver.socket.settimeout(HOLD_SECONDS + 5)
-        expect_equal(f"what the {self.receiver.name} gets of a line that was held too long", self.beginning,
-                     self.receiver.hear_bytes(len(self.beginning)))
+        self.expect_beginning()
         took = time.monotonic() - self.began
         if took < HOLD_SECONDS - HOLD_MARGIN_SECONDS:
             raise Failure(f"a line was to be held for {HOLD_SECONDS} s, and was for {took:.1f} s")
+
+    def expect_beginning(self):
+        expect_equal(f"what the {self.receiver.name} gets of a line that is held no more", self.beginning,
+                     self.receiver.hear_bytes(len(self.beginning)))
 
     def complete(self):
         """The rest of the line comes as it was written: its beginning has left, so that nothing can be edited."""
@@ -72,7 +93,6 @@ class _HalfLine:
         self.receiver.hear(self.rest.decode().removesuffix("\r\n"))
         self.answer()
         self.talk.exchange("NOOP", "200 Still here.")
-        self.router.stop()
 
     def answer(self):
         """What the other end says to the line."""
@@ -95,4 +115,4 @@ class _Reply(_HalfLine):
 
 
 if __name__ == "__main__":
-    runner.main(hold_released)
+    runner.main_of({"after_its_time": after_its_time, "at_the_end": at_the_end})
