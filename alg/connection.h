@@ -48,6 +48,8 @@ struct Connection {
   /// The client has the server's answer. Before, it may be a SYN that somebody sent in its name.
   bool begun = false;
   bool ended = false;
+  /// It is looked after while it waits for a reply.
+  bool is_watched = false;
   /// The number of the SYN that this connection began with; nothing when it was under way already.
   std::optional<Seq> syn;
   /// A SYN that came while the connection was alive: the connection begins anew if the server

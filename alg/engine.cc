@@ -24,6 +24,13 @@ constexpr unsigned copies_that_suggest_acknowledgement = 4;
 constexpr unsigned owed_repeats_max = 7;
 constexpr Time owed_repeat_time = std::chrono::seconds{1};
 
+/// How often a connection that waits for a reply is looked after, how long conntrack is to remember
+/// it then at least, and how often when it does so for long anyway.
+constexpr Time watch_interval = std::chrono::seconds{5};
+constexpr std::chrono::seconds kept_for = std::chrono::minutes{1};
+constexpr std::chrono::seconds long_kept_for = std::chrono::minutes{10};
+constexpr Time watch_interval_if_long = std::chrono::minutes{2};
+
 bool has_shape_of_announcement(Direction direction, std::string_view line) {
   if (direction == Direction::original) {
     return announcement_of(read_command(line).verb).has_value();
@@ -590,6 +597,7 @@ void Engine::on_line(Passage& passage, const Line& line) {
   } else {
     note_meaning(passage, line.text, meaning);
   }
+  watch(passage.connection, passage.now);
   // It may have been answered before the gateway came.
   const bool is_command = passage.direction == Direction::original;
   if (is_command && !passage.stream.is_fresh()) session.take_back_command();
@@ -899,6 +907,30 @@ void Engine::shift_acknowledgement(const Passage& passage) {
 
 // --- Time
 
+/// A transfer takes time, during which the control connection is silent and conntrack may forget it
+/// (protocol rule 30).
+void Engine::watch(Connection& connection, Time now) {
+  if (connection.is_watched || !connection.session.awaits_reply()) return;
+  connection.is_watched = true;
+  watch_deadlines_.push({now + watch_interval, connection.original, 0});
+}
+
+void Engine::keep_watched(Time now) {
+  while (!watch_deadlines_.empty() && watch_deadlines_.top().at <= now) {
+    const auto found = connections_.find(watch_deadlines_.top().original);
+    watch_deadlines_.pop();
+    if (!found || !found->connection.is_watched) continue;
+    Connection& connection = found->connection;
+    connection.is_watched = false;
+    if (!connection.lives() || !connection.session.awaits_reply()) continue;
+    const auto left = masters_.keep(*connection.master, kept_for);
+    if (!left) continue;
+    connection.is_watched = true;
+    const Time next = *left > long_kept_for ? watch_interval_if_long : watch_interval;
+    watch_deadlines_.push({now + next, connection.original, 0});
+  }
+}
+
 /// The start of a line leaves as it is: its rest has not come in time, or nobody will be there when
 /// it comes.
 void Engine::let_go(Connection& connection, Direction direction) {
@@ -960,6 +992,7 @@ std::span<const Decision> Engine::on_tick(Time now) {
                             deadline.repeats + 1});
     }
   }
+  keep_watched(now);
   while (connections_.oldest_other() != nullptr &&
          connections_.oldest_other()->last_seen + policy_.session_linger <= now) {
     forget(*connections_.oldest_other());

@@ -163,6 +163,8 @@ class Engine {
   void tell_urgent(const Connection& connection, Direction direction, Seq from, Seq leaves_as);
   void shift_acknowledgement(const Passage& passage);
   void let_go(Connection& connection, Direction direction);
+  void watch(Connection& connection, Time now);
+  void keep_watched(Time now);
   bool pay_owed(Connection& connection, Direction direction, Time now);
 
   Policy policy_;
@@ -175,6 +177,8 @@ class Engine {
   std::size_t kept_bytes_ = 0;  ///< of all connections together
   /// Soonest first: these have different lengths.
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> hold_deadlines_;
+  /// Soonest first.
+  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> watch_deadlines_;
   std::array<std::uint64_t, reason_count> counts_{};
   std::vector<Decision> decisions_;
   std::vector<std::uint8_t> joined_;

@@ -44,6 +44,8 @@ class Session {
   /// at.
   Meaning on_command(std::string_view line, bool fit, const Policy& policy);
   Meaning on_reply(std::string_view line, bool fit, const Policy& policy);
+  /// A command has no final reply yet: a transfer may be under way.
+  bool awaits_reply() const { return !pending_.empty(); }
   /// No answer to the last command is waited for.
   void take_back_command();
   /// In the place of on_command, for a command that the server is given as a word it does not know.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <optional>
 
 #include "conntrack/tuple.h"
@@ -67,6 +68,11 @@ class Masters {
   /// Sets the bits of `bits` in the connection mark and leaves the others. On failure nothing has
   /// changed.
   virtual MarkResult set_mark(const Master& master, std::uint32_t bits) = 0;
+
+  /// Sees to it that conntrack remembers the connection for `at_least`, though no packet comes.
+  /// Returns for how long it does, or nothing when the connection is gone or the kernel refused.
+  virtual std::optional<std::chrono::seconds> keep(const Master& master,
+                                                   std::chrono::seconds at_least) = 0;
 };
 
 }  // namespace ftpalg

@@ -41,6 +41,13 @@ MarkResult MemoryMasters::set_mark(const Master& master, std::uint32_t bits) {
   return MarkResult::failed;
 }
 
+std::optional<std::chrono::seconds> MemoryMasters::keep(const Master&,
+                                                        std::chrono::seconds at_least) {
+  if (!forgotten_after_ || *forgotten_after_ >= at_least) return forgotten_after_;
+  ++kept_;
+  return at_least;
+}
+
 ExpectationResult MemoryExpectations::add(const Expectation& expectation) {
   if (answer_ && *answer_ != ExpectationResult::added) return *answer_;
   const auto clashes = [&](const Expectation& other) {

@@ -18,6 +18,8 @@ class MemoryMasters final : public Masters {
   OffsetResult set_offset(const Master& master, Direction direction,
                           const SequenceOffset& offset) override;
   MarkResult set_mark(const Master& master, std::uint32_t bits) override;
+  std::optional<std::chrono::seconds> keep(const Master& master,
+                                           std::chrono::seconds at_least) override;
 
   /// Those that were known by one of its tuples are gone, as conntrack has one for a tuple.
   void add(const Master& master);
@@ -25,12 +27,18 @@ class MemoryMasters final : public Masters {
   void answer_offsets_with(OffsetResult result) { offset_answer_ = result; }
   /// What every later set_mark answers.
   void answer_marks_with(MarkResult result) { mark_answer_ = result; }
+  /// For how long every master is remembered without a packet; nothing: each is gone.
+  void forget_after(std::optional<std::chrono::seconds> time) { forgotten_after_ = time; }
+  /// How often a master had to be kept for longer than that.
+  unsigned kept() const { return kept_; }
   const std::vector<Master>& all() const { return masters_; }
 
  private:
   std::vector<Master> masters_;
   OffsetResult offset_answer_ = OffsetResult::done;
   MarkResult mark_answer_ = MarkResult::done;
+  std::optional<std::chrono::seconds> forgotten_after_ = std::chrono::hours{5 * 24};
+  unsigned kept_ = 0;
 };
 
 /// Keeps expectations as conntrack would: one per master, busy when two masters want the same.

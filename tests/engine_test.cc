@@ -602,6 +602,44 @@ TEST_CASE("bytes that the gateway never saw do not stop the session") {
   CHECK(conversation.everything_arrived());
 }
 
+// The control connection outlives its transfers.
+
+TEST_CASE("rule 30: a connection that waits for a reply is not forgotten by conntrack") {
+  Conversation conversation(client_behind_snat(), {});
+  conversation.masters().forget_after(20s);
+  conversation.log_in();
+  for (int second = 0; second < 60; ++second) conversation.advance(1s);
+  CHECK(conversation.masters().kept() == 0);
+
+  conversation.client("RETR file\r\n");
+  conversation.server("150 here it comes\r\n");
+  for (int second = 0; second < 60; ++second) conversation.advance(1s);
+  CHECK(conversation.masters().kept() == 12);
+
+  SECTION("no more when the reply is there") {
+    conversation.server("226 done\r\n");
+    for (int second = 0; second < 60; ++second) conversation.advance(1s);
+    CHECK(conversation.masters().kept() == 12);
+  }
+  SECTION("no more when it is gone") {
+    conversation.masters().forget_after(std::nullopt);
+    for (int second = 0; second < 10; ++second) conversation.advance(1s);
+    conversation.masters().forget_after(20s);
+    for (int second = 0; second < 60; ++second) conversation.advance(1s);
+    CHECK(conversation.masters().kept() == 12);
+  }
+  SECTION("no more when it has ended") {
+    conversation.reset(Direction::reply);
+    for (int second = 0; second < 60; ++second) conversation.advance(1s);
+    CHECK(conversation.masters().kept() == 12);
+  }
+  SECTION("not where conntrack remembers it for long anyway") {
+    conversation.masters().forget_after(std::chrono::hours{1});
+    for (int second = 0; second < 60; ++second) conversation.advance(1s);
+    CHECK(conversation.masters().kept() == 12);
+  }
+}
+
 // Sessions that were under way.
 
 TEST_CASE("rule 36: a session that was under way is edited only after a line start is certain") {

@@ -209,17 +209,21 @@ int Ctnetlink::transact(nlmsghdr* request, const std::function<void(const nlmsgh
   return error;
 }
 
-std::optional<Master> Ctnetlink::find(const Tuple& tuple) {
+/// Has conntrack tell of the entry that `tuple` belongs to.
+int Ctnetlink::get(const Tuple& tuple, const std::function<void(const nf_conntrack*)>& on_entry) {
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0,
                                     protocol_family(tuple.source.address));
   nfct_nlmsg_build(message, object_with(tuple).get());
-
-  std::optional<Master> master;
-  const int error = transact(message, [&](const nlmsghdr* answer) {
+  return transact(message, [&](const nlmsghdr* answer) {
     const ConntrackObject entry(nfct_new());
-    if (nfct_nlmsg_parse(answer, entry.get()) >= 0) master = read_master(entry.get());
+    if (nfct_nlmsg_parse(answer, entry.get()) >= 0) on_entry(entry.get());
   });
+}
+
+std::optional<Master> Ctnetlink::find(const Tuple& tuple) {
+  std::optional<Master> master;
+  const int error = get(tuple, [&](const nf_conntrack* entry) { master = read_master(entry); });
   if (error != 0) return std::nullopt;
   return master;
 }
@@ -254,6 +258,25 @@ MarkResult Ctnetlink::set_mark(const Master& master, std::uint32_t bits) {
   nfct_nlmsg_build(message, entry.get());
   mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(bits));
   return transact(message) == 0 ? MarkResult::done : MarkResult::failed;
+}
+
+std::optional<std::chrono::seconds> Ctnetlink::keep(const Master& master,
+                                                    std::chrono::seconds at_least) {
+  std::chrono::seconds left{};
+  const int error = get(master.original, [&](const nf_conntrack* entry) {
+    left = std::chrono::seconds{nfct_get_attr_u32(entry, ATTR_TIMEOUT)};
+  });
+  if (error != 0) return std::nullopt;
+  if (left >= at_least) return left;
+
+  const ConntrackObject entry = object_with(master.original);
+  nfct_set_attr_u32(entry.get(), ATTR_TIMEOUT, static_cast<std::uint32_t>(at_least.count()));
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0,
+                                    protocol_family(master.original.source.address));
+  nfct_nlmsg_build(message, entry.get());
+  if (transact(message) != 0) return std::nullopt;
+  return at_least;
 }
 
 ExpectationResult Ctnetlink::add(const Expectation& expectation) {

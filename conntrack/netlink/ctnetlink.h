@@ -11,6 +11,8 @@
 #include "conntrack/master.h"
 #include "conntrack/netlink/netlink_socket.h"
 
+struct nf_conntrack;
+
 namespace ftpalg {
 
 /// An expectation as the kernel lists it.
@@ -38,6 +40,8 @@ class Ctnetlink final : public Masters, public Expectations {
   OffsetResult set_offset(const Master& master, Direction direction,
                           const SequenceOffset& offset) override;
   MarkResult set_mark(const Master& master, std::uint32_t bits) override;
+  std::optional<std::chrono::seconds> keep(const Master& master,
+                                           std::chrono::seconds at_least) override;
 
   ExpectationResult add(const Expectation& expectation) override;
   void remove(const Expectation& expectation) override;
@@ -50,6 +54,7 @@ class Ctnetlink final : public Masters, public Expectations {
 
  private:
   explicit Ctnetlink(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  int get(const Tuple& tuple, const std::function<void(const nf_conntrack*)>& on_entry);
   int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_message = {});
 
   NetlinkSocket socket_;

@@ -153,9 +153,10 @@ class Talk:
             self._transfer(lambda: (_dial(self.scene.server, *heard), _accept(listener)))
         return announced, heard
 
-    def passive_transfer(self, code, write=End.write, then=lambda: None):
+    def passive_transfer(self, code, write=End.write, then=lambda: None, send=None):
         """Asks for a port, which is told by a reply with the code, written by write(server, line), and transfers
-        from it. What that wrote behind the line is dealt with by then(). Returns the (host, port) that the server announced and those that the client heard."""
+        from it what send(data connection) sends and returns. What write() wrote behind the line is dealt with by then().
+        Returns the (host, port) that the server announced and those that the client heard."""
         host = self.scene.plan.server
         with self.scene.server.entered():
             listener = socket.create_server((host, 0), family=_socket_family(host))
@@ -168,22 +169,27 @@ class Talk:
             heard = parse_passive_reply(code, self.client.hear_line(), self.dial)
             expect_equal(f"the host that {code} tells the client", self.dial, heard[0])
             then()
-            self._transfer(lambda: tuple(reversed((_dial(self._client_namespace, *heard), _accept(listener)))))
+            self._transfer(lambda: tuple(reversed((_dial(self._client_namespace, *heard), _accept(listener)))), send)
         return announced, heard
 
-    def _transfer(self, connect):
+    def _transfer(self, connect, send=None):
         """A download over the (server's, client's) ends of a data connection."""
-        content = os.urandom(DATA_BYTES)
         self.client.say("RETR file")
         self.server.hear("RETR file")
         from_server, to_client = connect()
         with from_server, to_client:
             self.reply("150 Here it comes.")
-            from_server.sendall(content)
+            content = (send or _send)(from_server)
             from_server.shutdown(socket.SHUT_WR)
             if read_all(to_client) != content:
                 raise Failure("what was downloaded is not what was sent")
         self.reply("226 Transfer complete.")
+
+
+def _send(data):
+    content = os.urandom(DATA_BYTES)
+    data.sendall(content)
+    return content
 
 
 def announcement(verb, host, port):
