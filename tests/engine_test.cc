@@ -642,104 +642,93 @@ TEST_CASE("rule 30: a connection that waits for a reply is not forgotten by conn
 
 // Sessions that were under way.
 
-TEST_CASE("rule 36: a session that was under way is edited only after a line start is certain") {
-  const Master master = client_behind_snat();
-  MemoryMasters masters;
-  MemoryExpectations expectations;
-  MemoryInjector injector;
-  Engine engine(Policy{}, {masters, expectations, injector});
-  masters.add(master);
-  const std::uint8_t ack = Segment::ack_flag;
+/// A gateway that comes when a session behind SNAT is under way.
+class Latecomer {
+ public:
+  explicit Latecomer(const Policy& policy = {}, const SequenceOffset& clients_offset = {})
+      : engine_(policy, {masters_, expectations_, injector_}) {
+    master_.offsets[0] = clients_offset;
+    masters_.add(master_);
+  }
+  Outcome client(Seq seq, Seq acknowledges, std::string_view text) {
+    return send(master_.original, seq, acknowledges, text);
+  }
+  Outcome server(Seq seq, Seq acknowledges, std::string_view text) {
+    return send(master_.reply, seq, acknowledges, text);
+  }
+  void wait(Time time) { now_ += time; }
+  std::size_t expectations() const { return expectations_.all().size(); }
+  SequenceOffset clients_offset() const { return masters_.all()[0].offsets[0]; }
 
-  const std::string line = "PORT 10,0,0,2,195,80\r\n";
-  const auto first = engine.on_packet(make_packet(master.original, {5000}, {9000}, ack, line), 0s);
+ private:
+  Outcome send(const Tuple& tuple, Seq seq, Seq acknowledges, std::string_view text) {
+    return engine_.on_packet(make_packet(tuple, seq, acknowledges, Segment::ack_flag, text), now_);
+  }
+
+  Master master_ = client_behind_snat();
+  MemoryMasters masters_;
+  MemoryExpectations expectations_;
+  MemoryInjector injector_;
+  Engine engine_;
+  Time now_{};
+};
+
+const std::string port_line = "PORT 10,0,0,2,195,80\r\n";
+
+TEST_CASE("rule 36: a session that was under way is edited only after a line start is certain") {
+  Latecomer gateway;
+  const auto first = gateway.client({5000}, {9000}, port_line);
   CHECK(first.verdict.action == Verdict::Action::accept);
   CHECK(first.decisions.back().reason == Reason::start_unknown);
-  CHECK(expectations.all().empty());
+  CHECK(gateway.expectations() == 0);
 
-  engine.on_packet(make_packet(master.reply, {9000}, {5022}, ack, "500 no\r\n"), 0s);
-  const auto second = engine.on_packet(make_packet(master.original, {5022}, {9008}, ack, line), 0s);
+  gateway.server({9000}, {5022}, "500 no\r\n");
+  const auto second = gateway.client({5022}, {9008}, port_line);
   CHECK(second.verdict.action == Verdict::Action::replace);
   CHECK(second.decisions.back().reason == Reason::rewritten);
 }
 
 TEST_CASE("rule 36: what the server may have received before the gateway came is not edited") {
-  const Master master = client_behind_snat();
-  MemoryMasters masters;
-  MemoryExpectations expectations;
-  MemoryInjector injector;
   Policy policy;
   policy.active_needs_quiet = false;
-  Engine engine(policy, {masters, expectations, injector});
-  masters.add(master);
-  const auto send = [&](const Tuple& tuple, Seq seq, Seq acknowledges, std::string_view text) {
-    return engine.on_packet(make_packet(tuple, seq, acknowledges, Segment::ack_flag, text), 0s);
-  };
-  const std::string line = "PORT 10,0,0,2,195,80\r\n";
-
+  Latecomer gateway(policy);
   // The end of a line comes again, with what followed it: the server may lack the former only.
-  CHECK(send(master.original, {5000}, {9000}, "\n" + line).verdict.action ==
-        Verdict::Action::accept);
-  CHECK(expectations.all().empty());
-  send(master.reply, {9000}, {5023}, "500 no\r\n");
-  CHECK(send(master.original, {5023}, {9008}, line).verdict.action == Verdict::Action::replace);
+  CHECK(gateway.client({5000}, {9000}, "\n" + port_line).verdict.action == Verdict::Action::accept);
+  CHECK(gateway.expectations() == 0);
+  gateway.server({9000}, {5023}, "500 no\r\n");
+  CHECK(gateway.client({5023}, {9008}, port_line).verdict.action == Verdict::Action::replace);
 }
 
 TEST_CASE("bytes that were acknowledged before the gateway came do not stop the session") {
-  const OffsetOwner owner = GENERATE(OffsetOwner::kernel, OffsetOwner::engine);
-  CAPTURE(owner);
-  const Master master = client_behind_snat();
-  MemoryMasters masters;
-  MemoryExpectations expectations;
-  MemoryInjector injector;
   Policy policy;
-  policy.offset_owner = owner;
-  Engine engine(policy, {masters, expectations, injector});
-  masters.add(master);
-  const auto send = [&](Seq seq, std::string_view text, Time now) {
-    const auto packet = make_packet(master.reply, seq, {5000}, Segment::ack_flag, text);
-    return engine.on_packet(packet, now).verdict.action;
-  };
+  policy.offset_owner = GENERATE(OffsetOwner::kernel, OffsetOwner::engine);
+  CAPTURE(policy.offset_owner);
+  Latecomer gateway(policy);
   // What came before 9010 is a repetition, and the last there will ever be.
-  send({9000}, "20", 0s);
-  for (int second = 0; second < 3; ++second) {
-    CHECK(send({9010}, "ok\r\n", std::chrono::seconds{second}) == Verdict::Action::drop);
+  gateway.server({9000}, {5000}, "20");
+  for (int copies = 0; copies < 3; ++copies) {
+    CHECK(gateway.server({9010}, {5000}, "ok\r\n").verdict.action == Verdict::Action::drop);
+    gateway.wait(1s);
   }
-  CHECK(send({9010}, "ok\r\n", 3s) == Verdict::Action::accept);
+  CHECK(gateway.server({9010}, {5000}, "ok\r\n").verdict.action == Verdict::Action::accept);
 }
 
 TEST_CASE("a command that was answered before the gateway came is not waited for") {
-  const Master master = client_behind_snat();
-  MemoryMasters masters;
-  MemoryExpectations expectations;
-  MemoryInjector injector;
-  Engine engine(Policy{}, {masters, expectations, injector});
-  masters.add(master);
-  const auto send = [&](const Tuple& tuple, Seq seq, Seq acknowledges, std::string_view text) {
-    return engine.on_packet(make_packet(tuple, seq, acknowledges, Segment::ack_flag, text), 0s);
-  };
+  Latecomer gateway;
   // It comes again, since the server's acknowledgement was lost; its answer has passed.
-  send(master.original, {5000}, {9000}, "NOOP\r\n");
-  send(master.original, {5006}, {9008}, "TYPE I\r\n");
-  send(master.reply, {9008}, {5014}, "200 ok\r\n");
-  send(master.original, {5014}, {9016}, "PORT 10,0,0,2,195,80\r\n");
-  CHECK(expectations.all().size() == 1);
+  gateway.client({5000}, {9000}, "NOOP\r\n");
+  gateway.client({5006}, {9008}, "TYPE I\r\n");
+  gateway.server({9008}, {5014}, "200 ok\r\n");
+  gateway.client({5014}, {9016}, port_line);
+  CHECK(gateway.expectations() == 1);
 }
 
 TEST_CASE("a session that was under way goes on from the kernel's offset") {
-  Master master = client_behind_snat();
-  master.offsets[0] = {4000, 3, 8};
-  MemoryMasters masters;
-  MemoryExpectations expectations;
-  MemoryInjector injector;
-  Engine engine(Policy{}, {masters, expectations, injector});
-  masters.add(master);
-  const std::uint8_t ack = Segment::ack_flag;
-  engine.on_packet(make_packet(master.original, {5000}, {9000}, ack, "NOOP\r\n"), 0s);
-  engine.on_packet(make_packet(master.reply, {9000}, {5006 + 8}, ack, "200 ok\r\n"), 0s);
-  engine.on_packet(make_packet(master.original, {5006}, {9008}, ack, "PORT 10,0,0,2,195,80\r\n"),
-                   0s);
-  CHECK(masters.all()[0].offsets[0] == SequenceOffset{5006 + 5, 8, 13});
+  Latecomer gateway({}, {4000, 3, 8});
+  gateway.client({5000}, {9000}, "NOOP\r\n");
+  gateway.server({9000}, {5006 + 8}, "200 ok\r\n");
+  gateway.client({5006}, {9008}, port_line);
+  CHECK(gateway.clients_offset() == SequenceOffset{5006 + 5, 8, 13});
 }
 
 TEST_CASE("a SYN that nobody answers does not disturb the session it imitates") {
