@@ -191,6 +191,7 @@ TransferLog none
 PidFile /run/proftpd.pid
 ScoreboardFile /run/proftpd/scoreboard
 DelayEngine off
+PassivePorts {PASSIVE_PORTS[0]} {PASSIVE_PORTS[1]}
 <Anonymous {self.directory}>
   User nobody
   Group nogroup
