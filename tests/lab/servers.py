@@ -14,8 +14,8 @@ from failure import Failure, expect_equal, wait_until
 PEERS = pathlib.Path(os.environ.get("FTPALG_PEERS", "/var/cache/ftpalg-peers"))
 FILE_BYTES = 150_000
 
-# Left alone, vsftpd and pure-ftpd draw passive ports from 1024 on, and now and then one that the gateway refuses (6000-6063
-# and other services', protocol rule 23).
+# Left alone, vsftpd, ProFTPD and Pure-FTPd draw passive ports from 1024 on, and now and then one that the gateway refuses
+# (6000-6063 and other services', protocol rule 23).
 PASSIVE_PORTS = (50000, 59999)
 
 # A server runs with a /run of its own, for the files that some keep there under fixed names, and in a process
