@@ -862,7 +862,7 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   append_range(builder_, stream, &segment, from, to);
   if (to < segment.payload_end()) builder_.clear_flag(Segment::fin_flag);
   if (segment.has(Segment::syn_flag)) leaves_as = leaves_as + -1;
-  if (segment.has(Segment::rst_flag) && shifts_itself) {
+  if (segment.has(Segment::rst_flag) && from == to && shifts_itself) {
     // Its sender was told of an acknowledgement within an edit as of one for the edit's start.
     const Seq told = passage.connection.heard[index(opposite(passage.direction))].ack;
     if (stream.map().backward(told) == segment.seq()) leaves_as = told;
