@@ -80,9 +80,10 @@ class Siege:
         config = lab.directory / "ftpalg.toml"
         config.write_text(CONFIG)
         [self.gateway] = gateway.start_all(lab, self.scene, "--config", config)
+        # Before anybody announces: else it is told of the end of one of whose beginning it was not.
+        self.expectations = ExpectationEvents(lab, self.machine)
         self.innocent = lab.enter_context(Innocent(bystander, self.server, self.scene.dial, family))
         self.innocent.expect_rounds()
-        self.expectations = ExpectationEvents(lab, self.machine)
         self.bytes_before, _ = bytes_resident(self.gateway.process.pid)
 
     def expect_bounded(self):
