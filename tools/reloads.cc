@@ -7,12 +7,13 @@
 
 #include "tools/errands.h"
 #include "tools/reload.h"
+#include "tools/running_config.h"
 
 namespace ftpalg::tools {
 
 Reloads::Reloads(const GatewayOptions& options, Config config, Keeper& keeper)
     : options_(options), config_(std::move(config)), keeper_(keeper) {
-  for (const std::string& warning : warnings(config_.policy)) spdlog::warn("{}", warning);
+  tell_warnings(config_.policy);
 }
 
 void Reloads::begin() {

@@ -157,10 +157,13 @@ void note_own_addresses(Kernel& kernel, Engine& engine) {
 int serve(Kernel& kernel, Engine& engine, const Signals& signals, Reloads& reloads,
           LossWarning loss_warning) {
   DecisionLog decision_log;
+  const auto tell = [&](std::span<const Decision> decisions, Time at) {
+    decision_log.tell(decisions, reloads.config().policy, kernel.ctnetlink.last_error(), at);
+  };
   const auto decide = [&](std::span<const std::uint8_t> packet) {
-    const Outcome outcome = engine.on_packet(packet, now());
-    decision_log.tell(outcome.decisions, reloads.config().policy, kernel.ctnetlink.last_error(),
-                      now());
+    const Time at = now();
+    const Outcome outcome = engine.on_packet(packet, at);
+    tell(outcome.decisions, at);
     return outcome.verdict;
   };
 
@@ -182,13 +185,12 @@ int serve(Kernel& kernel, Engine& engine, const Signals& signals, Reloads& reloa
       spdlog::error("the packet queue failed: {}", std::strerror(-served));
       return EXIT_FAILURE;
     }
-    if (now() >= next_tick) {
-      const auto decisions = engine.on_tick(now());
-      decision_log.tell(decisions, reloads.config().policy, kernel.ctnetlink.last_error(), now());
-      decision_log.tell_left_out(now());
+    if (const Time at = now(); at >= next_tick) {
+      tell(engine.on_tick(at), at);
+      decision_log.tell_left_out(at);
       note_own_addresses(kernel, engine);
-      loss_warning.look_at(kernel.queue.lost(), now());
-      next_tick = now() + std::chrono::milliseconds{tick_milliseconds};
+      loss_warning.look_at(kernel.queue.lost(), at);
+      next_tick = at + std::chrono::milliseconds{tick_milliseconds};
     }
   }
 }

@@ -22,6 +22,10 @@ std::optional<std::string> obstacle(const Config& config) {
   return std::nullopt;
 }
 
+void tell_warnings(const Policy& policy) {
+  for (const std::string& warning : warnings(policy)) spdlog::warn("{}", warning);
+}
+
 RunningConfig::RunningConfig(GatewayOptions options, Config config)
     : options_(std::move(options)), config_(std::move(config)) {}
 
@@ -40,7 +44,7 @@ std::optional<std::string> RunningConfig::read_anew() {
     spdlog::error("the configuration that was running stays");
     return std::nullopt;
   }
-  tell_warnings();
+  tell_warnings(config_.policy);
   return std::move(*text);
 }
 
@@ -66,10 +70,6 @@ ConfigErrors RunningConfig::take(std::string_view text) {
   for (const std::string& note : notes) spdlog::warn("{}", note);
   config_ = std::move(next);
   return {};
-}
-
-void RunningConfig::tell_warnings() const {
-  for (const std::string& warning : warnings(config_.policy)) spdlog::warn("{}", warning);
 }
 
 }  // namespace ftpalg::tools

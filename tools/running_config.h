@@ -17,6 +17,9 @@ namespace ftpalg::tools {
 /// Why this machine cannot do what `config` asks for.
 std::optional<std::string> obstacle(const Config& config);
 
+/// Tells the log what a person should know who has chosen this.
+void tell_warnings(const Policy& policy);
+
 class RunningConfig {
  public:
   /// `config` is what `options` have given.
@@ -35,7 +38,6 @@ class RunningConfig {
 
  private:
   ConfigErrors take(std::string_view text);
-  void tell_warnings() const;
 
   GatewayOptions options_;
   Config config_;
