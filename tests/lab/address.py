@@ -74,3 +74,18 @@ PLANS = (
 
 def plans(family):
     return [plan for plan in PLANS if plan.family == family]
+
+
+def long_host_port(host, port):
+    """The argument of LPRT and the middle of 228."""
+    address = ipaddress.ip_address(host)
+    numbers = [{4: 4, 6: 6}[address.version], len(address.packed), *address.packed, 2, port >> 8, port & 255]
+    return ",".join(map(str, numbers))
+
+
+def parse_long_host_port(text):
+    """The host and port in an argument of LPRT or the middle of 228; ValueError if it is none."""
+    family, length, *rest = map(int, text.split(","))
+    if (family, length) not in ((4, 4), (6, 16)) or len(rest) != length + 3 or rest[length] != 2:
+        raise ValueError(text)
+    return str(ipaddress.ip_address(bytes(rest[:length]))), rest[-2] << 8 | rest[-1]

@@ -27,7 +27,7 @@ import gateway
 import runner
 from address import family_of, in_network, plans
 from expectation_events import ExpectationEvents
-from failure import Failure, expect_equal, expect_in, wait_until
+from failure import Failure, expect_equal, expect_in, patient, wait_until
 from lab import Lab
 from processes_of_gateway import bytes_resident
 from segment import SYN, make_packet, raw_socket
@@ -220,7 +220,7 @@ def _open_sessions(lab, siege):
     sessions = []
     with siege.scene.client.entered():
         for _ in range(ATTACKERS_SESSIONS):
-            sessions.append(lab.enter_context(socket.create_connection((siege.scene.dial, 21), 10)))
+            sessions.append(lab.enter_context(socket.create_connection((siege.scene.dial, 21), patient(10))))
     for session in sessions:
         session.sendall(b"USER anonymous\r\n")
     for session in sessions:

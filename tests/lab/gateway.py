@@ -8,6 +8,10 @@ from failure import expect_equal, wait_until
 
 PROGRAM = os.environ.get("FTPALG", "")
 
+# The firewall for the rules of every test that does not ask for a certain one; without it the gateway chooses.
+FORMAT = os.environ.get("FTPALG_LAB_FORMAT", "")
+KNOWS_FORMAT = (("run",), ("check",), ("rules", "apply"), ("rules", "verify"))
+
 
 class Gateway:
     """`ftpalg run --apply-rules` on a router, taking packets from the moment it is made."""
@@ -15,7 +19,8 @@ class Gateway:
     def __init__(self, lab, router, *options, queue=0):
         self.router = router
         self.process = lab.start(f"ftpalg-{router.label}", router,
-                                 PROGRAM, "run", "--apply-rules", "--queue", queue, "--log-level", "debug", *options)
+                                 PROGRAM, *_formatted("run", "--apply-rules", "--queue", queue, "--log-level", "debug",
+                                                      *options))
         self.process.wait_for_log(f"ready on queue {queue}")
 
     def expectations(self):
@@ -62,7 +67,18 @@ def expectations(router):
 
 def ftpalg(router, *arguments):
     """Runs the program to its end on the router, and returns what became of it, whatever that is."""
-    return router.try_run(PROGRAM, *arguments)
+    return router.try_run(PROGRAM, *_formatted(*arguments))
+
+
+def format_options():
+    """What has a command of the program use this run's firewall."""
+    return ("--format", FORMAT) if FORMAT else ()
+
+
+def _formatted(*arguments):
+    """The arguments, with the format where none is asked for."""
+    knows = any(arguments[:len(command)] == command for command in KNOWS_FORMAT)
+    return arguments + format_options() if knows and "--format" not in arguments else arguments
 
 
 def environment():

@@ -15,7 +15,7 @@ import time
 import gateway
 import runner
 from address import plans
-from failure import Failure, expect_equal
+from failure import Failure, expect_equal, patient
 from lab import Lab
 from talk import Talk
 from topology import both
@@ -30,7 +30,8 @@ REPLIES = {"ipv4": ("PASV", b"227 Entering Passive Mode (10,0,", b"2,2,200,1).\r
 def after_its_time():
     # All at once: what takes time is to wait for the gateway.
     with Lab() as lab:
-        running = [_begin(lab, family, direction) for family in COMMANDS for direction in (_Command, _Reply)]
+        logged_in = [(direction, *_log_in(lab, family)) for family in COMMANDS for direction in (_Command, _Reply)]
+        running = [direction(*session) for direction, *session in logged_in]
         for each in running:
             each.expect_held()
         for each in running:
@@ -44,19 +45,20 @@ def at_the_end():
     for family in COMMANDS:
         for direction in (_Command, _Reply):
             with Lab() as lab:
-                half = _begin(lab, family, direction)
+                half = direction(*_log_in(lab, family))
                 half.expect_held()
                 half.router.stop()
                 half.expect_beginning()
                 half.complete()
 
 
-def _begin(lab, family, direction):
+def _log_in(lab, family):
+    """A session, its gateway and its family."""
     scene = both(lab, plans(family)[0])
     [router] = gateway.start_all(lab, scene)
     talk = lab.enter_context(Talk(scene))
     talk.log_in()
-    return direction(talk, router, family)
+    return talk, router, family
 
 
 class _HalfLine:
@@ -77,7 +79,7 @@ class _HalfLine:
         expect_equal(f"what the {self.receiver.name} has of a line that is held", b"", self.receiver.arrived())
 
     def expect_released(self):
-        self.receiver.socket.settimeout(HOLD_SECONDS + 5)
+        self.receiver.socket.settimeout(HOLD_SECONDS + patient(5))
         self.expect_beginning()
         took = time.monotonic() - self.began
         if took < HOLD_SECONDS - HOLD_MARGIN_SECONDS:

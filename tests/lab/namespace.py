@@ -6,7 +6,7 @@ import ctypes
 import os
 import subprocess
 
-from failure import Failure
+from failure import Failure, patient
 
 CLONE_NEWNET = 0x40000000
 OWN_NAMESPACE = "/proc/thread-self/ns/net"
@@ -63,6 +63,7 @@ class Namespace:
 
     def try_run(self, *command, text=None, timeout=60, **options):
         """Runs the command to its end with text as its standard input; any exit status will do."""
+        timeout = patient(timeout)
         try:
             with self.entered():
                 return subprocess.run(command, input=text or "", capture_output=True, text=True, errors="replace",

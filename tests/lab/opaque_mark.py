@@ -15,7 +15,7 @@ import struct
 import gateway
 import runner
 from address import plans
-from failure import Failure, expect_equal, expect_in, wait_until
+from failure import Failure, expect_equal, expect_in, patient, wait_until
 from gateway import ftpalg
 from lab import Lab
 from servers import Pyftpdlib, make_certificate
@@ -131,7 +131,7 @@ class _Encrypted:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        self.ftp = ftplib.FTP_TLS(timeout=10, context=context)
+        self.ftp = ftplib.FTP_TLS(timeout=patient(10), context=context)
         with scene.client.entered():
             self.ftp.connect(scene.dial, 21)
         self._port = self.ftp.sock.getsockname()[1]

@@ -20,7 +20,7 @@ import firewall_state
 import gateway
 import runner
 from address import plans
-from failure import Failure, expect_equal, expect_in, wait_until
+from failure import Failure, expect_equal, expect_in, patient, wait_until
 from gateway import Gateway
 from lab import Lab
 from processes_of_gateway import (CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_NET_RAW, capabilities, is_alive, keeper_of,
@@ -32,11 +32,11 @@ from topology import both
 NETWORK = CAP_NET_ADMIN | CAP_NET_RAW
 NOBODY = "65534"
 WAYS = {"ipv4": (("PORT", "EPRT"), ("227", "229")), "ipv6": (("LPRT", "EPRT"), ("228", "229"))}
-SHORT_LIVES = """
+SHORT_LIVES = f"""
 [control]
-hold_time = "1s"
+hold_time = "{patient(1)}s"
 [data]
-expectation_life = "1s"
+expectation_life = "{patient(1)}s"
 """
 
 
@@ -111,7 +111,7 @@ def few_rights():
             before = firewall_state.read(machine)
             if not may_apply:
                 firewall_rules.rules(machine, "apply", _usual_format(machine))
-            process = _run_as_nobody(lab, machine, "--log-level", "debug", *(["--apply-rules"] if may_apply else []))
+            process = _run_as_nobody(lab, machine, "--log-level", "debug", *(("--apply-rules", *gateway.format_options()) if may_apply else ()))
             process.wait_for_log("ready on queue 21")
             worker, keeper = process.pid, keeper_of(process)
             for pid in (worker, keeper):
@@ -178,7 +178,7 @@ def nobody_reads_log():
         before = firewall_state.read(machine)
         process = lab.start("ftpalg", machine, "bash", "-c",
                             'exec 2> >(read -r first; echo "reader has: $first"; exec 0<&-; echo "reader is gone") && exec "$@"',
-                            "bash", gateway.PROGRAM, "run", "--apply-rules", "--log-level", "debug")
+                            "bash", gateway.PROGRAM, "run", "--apply-rules", "--log-level", "debug", *gateway.format_options())
         process.wait_for_log("reader is gone")
         wait_until(lambda: status(process.pid).get("Seccomp") == "2", "the gateway serves")
         _transfer_each_way(_logged_in(lab, scene))
@@ -245,7 +245,7 @@ def _run_as_nobody(lab, machine, *options):
 
 
 def _usual_format(machine):
-    return "nft" if firewall_rules.kernel_has_nft_queue() else "iptables"
+    return gateway.FORMAT or ("nft" if firewall_rules.kernel_has_nft_queue() else "iptables")
 
 
 def _expect_gone(*pids):

@@ -3,7 +3,7 @@
 
 import subprocess
 
-from failure import Failure, wait_until
+from failure import Failure, patient, wait_until
 
 LOG_TAIL_LINES = 400
 
@@ -48,6 +48,7 @@ class Process:
 
     def wait_for_exit(self, limit=5.0):
         """Returns the exit status (negative: the signal that ended it)."""
+        limit = patient(limit)
         try:
             return self._child.wait(limit)
         except subprocess.TimeoutExpired:

@@ -6,12 +6,19 @@ It prints 'ready' when it listens, and 'announced VERB ARGUMENT' for every PORT,
 """
 
 import argparse
-import ipaddress
 import os
 import socket
+import sys
 
+from address import long_host_port, parse_long_host_port
+
+if "--certificate" not in sys.argv:
+    # pyftpdlib imports it wherever it is installed, and that takes as long as everything else here.
+    sys.modules["OpenSSL"] = None
+
+from pyftpdlib import handlers
 from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler, PassiveDTP, ThrottledDTPHandler, TLS_FTPHandler
+from pyftpdlib.handlers import FTPHandler, PassiveDTP, ThrottledDTPHandler
 from pyftpdlib.servers import MultiprocessFTPServer
 
 LONG_COMMANDS = {
@@ -72,29 +79,15 @@ class Handler(FTPHandler):
             del self.passive_dtp
 
 
-class TlsHandler(Handler, TLS_FTPHandler):
+def tls_handler():
     """The same, that takes AUTH TLS."""
-    proto_cmds = TLS_FTPHandler.proto_cmds | LONG_COMMANDS
+    tls = handlers.TLS_FTPHandler
+    return type("TlsHandler", (Handler, tls), {"proto_cmds": tls.proto_cmds | LONG_COMMANDS})
 
 
 def announced(verb, argument):
     """Says it in one write, which the other sessions' processes cannot come between."""
     os.write(1, f"announced {verb} {argument}\n".encode())
-
-
-def long_host_port(host, port):
-    """The argument of LPRT and the middle of 228."""
-    address = ipaddress.ip_address(host)
-    numbers = [{4: 4, 6: 6}[address.version], len(address.packed), *address.packed, 2, port >> 8, port & 255]
-    return ",".join(map(str, numbers))
-
-
-def parse_long_host_port(text):
-    """The host and port in an argument of LPRT or the middle of 228; ValueError if it is none."""
-    family, length, *rest = map(int, text.split(","))
-    if (family, length) not in ((4, 4), (6, 16)) or len(rest) != length + 3 or rest[length] != 2:
-        raise ValueError(text)
-    return str(ipaddress.ip_address(bytes(rest[:length]))), rest[-2] << 8 | rest[-1]
 
 
 def main():
@@ -109,7 +102,7 @@ def main():
     authorizer = DummyAuthorizer()
     authorizer.add_anonymous(options.directory)
     authorizer.override_perm("anonymous", options.directory + "/upload", "elrw")
-    handler = TlsHandler if options.certificate else Handler
+    handler = tls_handler() if options.certificate else Handler
     handler.certfile = options.certificate
     handler.authorizer = authorizer
     if options.bytes_per_second:

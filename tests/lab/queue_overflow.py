@@ -16,13 +16,13 @@ import sys
 import gateway
 import runner
 from address import plans
-from failure import expect_equal, wait_until
+from failure import expect_equal, patient, wait_until
 from lab import Lab
 from talk import Talk
 from topology import both
 
 QUEUE_ROOM_MIB = 1
-RECOVERY_SECONDS_MAX = 30
+RECOVERY_SECONDS_MAX = patient(30)
 
 
 def queue_overflow(family):

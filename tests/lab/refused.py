@@ -20,7 +20,7 @@ import gateway
 import runner
 from address import in_network, plans
 from clients import Job
-from failure import Failure, expect_equal, expect_in
+from failure import Failure, expect_equal, expect_in, patient
 from lab import Lab
 from servers import PASSIVE_PORTS, SERVERS, VsftpdTls
 from session import Session
@@ -33,6 +33,7 @@ REFUSED = ["STOR upload/up.bin", "stou", "Appe upload/up.bin", "DELE one.bin", "
            "XMKD upload/made", "RMD upload", "XRMD upload", "RNFR one.bin", "RNTO other.bin", "SITE CHMOD 777 one.bin",
            "STOR"]
 CURL = ["curl", "--silent", "--show-error", "--verbose", "--insecure", "--fail-early"]
+TIMEOUT_SECONDS = patient(10)
 CURL_CANNOT_CONNECT = (7, 8, 28)
 CURL_HAS_NO_TLS = 64
 
@@ -114,7 +115,8 @@ def tls_refused():
                 ftp.login(server.user, server.password)
             for client in (_curl, _lftp):
                 client(job, encrypt="if possible")
-            refused = job.namespace.try_run(*CURL, "--ssl-reqd", "--max-time", "10", "--user", job.login, job.url)
+            refused = job.namespace.try_run(*CURL, "--ssl-reqd", "--max-time", str(TIMEOUT_SECONDS),
+                                           "--user", job.login, job.url)
             expect_equal("exit status of a curl that insists on TLS", CURL_HAS_NO_TLS, refused.returncode)
             expect_in("the log", "TLS is refused, so the server is given a word it does not know", router.process.log())
             router.wait_for_no_expectation()
@@ -126,8 +128,9 @@ def tls_allowed():
     for family in ("ipv4", "ipv6"):
         with Lab() as lab:
             scene, _server, router, job = _tls_scene(lab, family, "")
-            closed = job.namespace.try_run(*CURL, "--ssl-reqd", "--connect-timeout", "1", "--max-time", "10",
-                                           "--user", job.login, "--output", "/dev/null", job.url + "one.bin")
+            closed = job.namespace.try_run(*CURL, "--ssl-reqd", "--connect-timeout", str(patient(1)),
+                                           "--max-time", str(TIMEOUT_SECONDS), "--user", job.login,
+                                           "--output", "/dev/null", job.url + "one.bin")
             if closed.returncode not in CURL_CANNOT_CONNECT:
                 raise Failure(f"a data connection that nobody opened a port for was to fail, and curl said:\n{closed.stderr}")
             expect_equal("expectations for an encrypted session", [], router.expectations())
@@ -181,7 +184,7 @@ def _open_data_ports(scene):
 
 
 def _connected(scene):
-    ftp = ftplib.FTP(timeout=10)
+    ftp = ftplib.FTP(timeout=TIMEOUT_SECONDS)
     with scene.client.entered():
         ftp.connect(scene.dial, 21)
     ftp.sendcmd("FEAT")
@@ -207,8 +210,8 @@ def _reply(ftp, command):
 # session tickets, and vsftpd takes the upload for failed: the gateway has long let go of the connection then.
 def _curl(job, encrypt):
     how = {"always": ["--ssl-reqd"], "if possible": ["--ssl"]}[encrypt]
-    common = ["--silent", "--show-error", "--verbose", "--insecure", "--tls-max", "1.2", "--max-time", "10", "--user", job.login,
-              *how]
+    common = ["--silent", "--show-error", "--verbose", "--insecure", "--tls-max", "1.2", "--max-time", str(TIMEOUT_SECONDS),
+              "--user", job.login, *how]
     said = job.namespace.try_run("curl", "--fail-early", *common, "--output", "one.bin", job.url + "one.bin",
                                  "--next", *common, "--upload-file", "one.bin", job.url + "upload/curl.bin",
                                  cwd=job.directory)
@@ -220,7 +223,7 @@ def _lftp(job, encrypt):
     said = job.namespace.try_run("lftp", "-c", f"""
         debug 5
         set cmd:fail-exit yes
-        set net:timeout 10
+        set net:timeout {TIMEOUT_SECONDS}
         set net:max-retries 1
         set ftp:ssl-allow yes
         set ftp:ssl-force {"yes" if encrypt == "always" else "no"}

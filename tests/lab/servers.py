@@ -9,7 +9,7 @@ import re
 import sys
 
 from address import bracketed, family_of
-from failure import Failure, expect_equal, wait_until
+from failure import Failure, expect_equal, patient, wait_until
 
 PEERS = pathlib.Path(os.environ.get("FTPALG_PEERS", "/var/cache/ftpalg-peers"))
 FILE_BYTES = 150_000
@@ -63,7 +63,7 @@ class Server:
     def _greets(self):
         try:
             with self.namespace.entered(), ftplib.FTP() as ftp:
-                ftp.connect(self.address, self.port, timeout=2)
+                ftp.connect(self.address, self.port, timeout=patient(2))
             return True
         except (OSError, EOFError, ftplib.Error):
             if not self.process.is_running():

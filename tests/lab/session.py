@@ -8,13 +8,12 @@ import os
 import re
 import socket
 
-from address import family_of
-from failure import Failure, expect_equal
-from pyftpd import long_host_port, parse_long_host_port
+from address import long_host_port, parse_long_host_port
+from failure import Failure, expect_equal, patient
 
 ACTIVE_MODES = ("PORT", "EPRT", "LPRT")
 PASSIVE_MODES = ("PASV", "EPSV", "LPSV")
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = patient(10)
 UPLOAD_BYTES = 100_000
 
 

@@ -13,12 +13,11 @@ import socket
 import struct
 import termios
 
-from address import family_of
-from failure import Failure, expect_equal, wait_until
-from pyftpd import long_host_port, parse_long_host_port
+from address import family_of, long_host_port, parse_long_host_port
+from failure import Failure, expect_equal, patient, wait_until
 from session import parse_announcement, read_all
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = patient(10)
 DATA_BYTES = 20_000
 
 ASKING = {"227": "PASV", "228": "LPSV", "229": "EPSV"}
