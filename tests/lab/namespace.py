@@ -20,6 +20,10 @@ def _succeed(call, *arguments):
         raise OSError(error, f"{call.__name__}: {os.strerror(error)}")
 
 
+def _sysctl_path(name):
+    return "/proc/sys/" + name.replace(".", "/")
+
+
 def _text(output):
     """What a program that was stopped had written so far."""
     return output.decode(errors="replace") if output else ""
@@ -91,9 +95,14 @@ class Namespace:
         with self.entered():
             self._write_sysctl(name, value)
 
+    def has_sysctl(self, name):
+        """False where the part of the kernel that it belongs to is not there, or not loaded."""
+        with self.entered():
+            return os.path.exists(_sysctl_path(name))
+
     @staticmethod
     def _write_sysctl(name, value):
-        with open("/proc/sys/" + name.replace(".", "/"), "w", encoding="ascii") as file:
+        with open(_sysctl_path(name), "w", encoding="ascii") as file:
             file.write(str(value))
 
 

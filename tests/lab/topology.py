@@ -102,9 +102,10 @@ def hairpin(lab, plan):
     router.ip("link add inside type bridge", "link set inside up",
               f"address add {in_network(plan.server_router)} dev inside nodad",
               f"address add {host_prefix(plan.public_server)} dev lo nodad")
-    # What the bridge only bridges is not the firewall's business.
-    router.sysctl("net.bridge.bridge-nf-call-iptables", 0)
-    router.sysctl("net.bridge.bridge-nf-call-ip6tables", 0)
+    # What the bridge only bridges is not the firewall's business, which it is where br_netfilter is part of the kernel or loaded.
+    if router.has_sysctl("net.bridge.bridge-nf-call-iptables"):
+        router.sysctl("net.bridge.bridge-nf-call-iptables", 0)
+        router.sysctl("net.bridge.bridge-nf-call-ip6tables", 0)
     for host, address, port in ((client, plan.server_neighbour, "to_client"), (server, plan.server, "to_server")):
         connect(router, port, host, "uplink")
         router.ip(f"link set {port} master inside")
