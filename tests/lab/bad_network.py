@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+r"""Sessions on a bad network, and how long they take: bad_network.py FAMILY CONDITION...
+
+Three networks of the same shape, by turns: without NAT and gateway, with NAT and the kernel's own ftp helper, with NAT
+and ftpalg.
+
+        client ----------------- [ router ] ----------------- server
+           client    client_router        server_router       server
+             netem           netem        netem            netem
+                  destination public_server:21 -> server
+                       source client -> public_client
+
+Both ways, half of what a packet meets is before the router, half behind it. Every transfer must succeed, and the sessions
+through ftpalg take no longer than those through the kernel's helper, but for a tenth. How long one takes depends on what
+happens to be lost: it fails when that is certain (an interval of 95 %), not when the figures of a few sessions say so.
+
+Needs netem, which Debian's stock kernel has: tests/lab/vm. By hand, SESSIONS=200 is a session count to believe.
+"""
+
+import contextlib
+import dataclasses
+import os
+import random
+import statistics
+import sys
+
+import load
+import runner
+from address import plans
+from failure import Failure
+from gateway import Gateway
+from lab import Lab
+from servers import Vsftpd
+from topology import Scene, both, one_router
+
+SESSIONS = int(os.environ.get("SESSIONS", 20))
+SESSIONS_AT_ONCE = 50
+ROUNDS = max(2, SESSIONS // SESSIONS_AT_ONCE)
+TRANSFERS = 5
+FILE_BYTES = 50_000
+SLOWER_MAX = 1.10
+RESAMPLED = 400
+
+# What netem does to packets on each cable, both ways: half of what they meet on their whole way. Each cable takes some
+# time: only then can a packet overtake another, and networks without delay would measure processors.
+CONDITIONS = {
+    "clean": "delay 5ms",
+    "loss_1": "delay 5ms loss 0.5%",
+    "loss_5": "delay 5ms loss 2.5%",
+    "reordering": "delay 5ms reorder 12.5%",
+    "duplication": "delay 5ms duplicate 2.5%",
+    "delay": "delay 25ms 5ms",
+    "everything": "delay 25ms 5ms reorder 12.5% loss 2.5% duplicate 2.5%",
+}
+
+
+@dataclasses.dataclass
+class Network:
+    name: str
+    scene: Scene
+    server: Vsftpd
+    outcomes: list = dataclasses.field(default_factory=list)
+
+    def worsen(self, condition):
+        """From now on."""
+        [router] = self.scene.routers
+        for namespace, device in ((self.scene.client, "uplink"), (router, "to_client"), (router, "to_server"),
+                                  (self.scene.server, "uplink")):
+            namespace.run("tc", "qdisc", "replace", "dev", device, "root", "netem", "limit", "10000",
+                          *CONDITIONS[condition].split())
+
+    def take_round(self, label):
+        modes = ("PORT", "PASV") if self.scene.plan.family == "ipv4" else ("EPRT", "EPSV")
+        self.outcomes += load.run_sessions(self.scene.client, self.server, self.scene.dial, modes, SESSIONS // ROUNDS,
+                                           TRANSFERS, label, every_ms=40)
+
+    def seconds(self):
+        """How long the sessions took that succeeded."""
+        return [outcome.seconds for outcome in self.outcomes if not outcome.failure]
+
+    def failures(self):
+        return [f"{outcome.mode} after {outcome.transfers} transfers: {outcome.failure}"
+                for outcome in self.outcomes if outcome.failure]
+
+
+class _AnyNumber(Vsftpd):
+    """It takes any number of sessions of one client, and no data port twice within the minute that TCP remembers one."""
+
+    def command(self, lab):
+        program, configuration = super().command(lab)
+        text = configuration.read_text(encoding="ascii").replace("connect_from_port_20=YES", "connect_from_port_20=NO")
+        configuration.write_text(text + "max_clients=0\nmax_per_ip=0\n", encoding="ascii")
+        return program, configuration
+
+
+def bad_network(family, *conditions):
+    for condition in conditions or CONDITIONS:
+        with contextlib.ExitStack() as labs:
+            plain, kernel, gateway = networks = [make(labs.enter_context(Lab()), plans(family)[0])
+                                                 for make in (_plain, _with_kernel, _with_gateway)]
+            for network in networks:
+                network.worsen(condition)
+            idle = min(_take_round(networks, f"{condition}.{number}", number) for number in range(ROUNDS))
+            _judge(f"{family} {condition}", plain, kernel, gateway, idle)
+
+
+def _take_round(networks, label, number):
+    """Each network has its turn, another one the first each time. Returns the share of the time that processors were idle."""
+    first = number % len(networks)
+    before = _processor_ticks()
+    for network in networks[first:] + networks[:first]:
+        network.take_round(label)
+    idle, total = (after - before for before, after in zip(before, _processor_ticks()))
+    return idle / total
+
+
+def _processor_ticks():
+    """How long the processors have been idle, and in all."""
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(word) for word in file.readline().split()[1:]]
+    return ticks[3], sum(ticks)
+
+
+def _judge(what, plain, kernel, gateway, idle):
+    print(f"{what}: {len(gateway.outcomes)} sessions each of {TRANSFERS} transfers, processors idle {idle:.0%} at least")
+    for network in (plain, kernel, gateway):
+        if len(network.seconds()) < 2:
+            raise Failure(f"{what}: sessions over the network '{network.name}' fail:\n" + "\n".join(network.failures()))
+        low, middle, high = statistics.quantiles(network.seconds(), n=4)
+        print(f"    {network.name:7} {middle:7.3f} s in the median, half of them {low:.3f} to {high:.3f} s, "
+              f"{len(network.failures())} failed")
+    for base in (plain, kernel):
+        ratio, lowest, highest = _ratio(gateway, base)
+        print(f"    ftpalg takes {ratio:.3f} times what {base.name} takes ({lowest:.3f} to {highest:.3f})", flush=True)
+    if gateway.failures():
+        raise Failure(f"{what}: {len(gateway.failures())} sessions through ftpalg failed:\n" + "\n".join(gateway.failures()))
+    if lowest > SLOWER_MAX:
+        raise Failure(f"{what}: sessions through ftpalg take at least {lowest:.3f} times as long as with the kernel's helper; "
+                      f"{SLOWER_MAX} would be right")
+
+
+def _ratio(network, base):
+    """Of the medians, and the interval of 95 % in which it is (bootstrap)."""
+    def resampled():
+        return [statistics.median(random.choices(each.seconds(), k=len(each.outcomes))) for each in (network, base)]
+    ratios = sorted(ours / theirs for ours, theirs in (resampled() for _ in range(RESAMPLED)))
+    return (statistics.median(network.seconds()) / statistics.median(base.seconds()),
+            ratios[RESAMPLED * 25 // 1000], ratios[RESAMPLED * 975 // 1000])
+
+
+def _plain(lab, plan):
+    return _network("plain", lab, one_router(lab, plan, dial=plan.server, client_as_seen=plan.client))
+
+
+def _with_kernel(lab, plan):
+    scene = both(lab, plan)
+    [router] = scene.routers
+    router.try_run("modprobe", "nf_nat_ftp")
+    family = {"ipv4": "ip", "ipv6": "ip6"}[plan.family]
+    router.nft(f"""
+        table {family} kernels_helper {{
+            ct helper ftp {{
+                type "ftp" protocol tcp
+            }}
+            chain prerouting {{
+                type filter hook prerouting priority mangle;
+                tcp dport 21 ct helper set "ftp"
+            }}
+        }}""")
+    return _network("kernel", lab, scene)
+
+
+def _with_gateway(lab, plan):
+    scene = both(lab, plan)
+    network = _network("ftpalg", lab, scene)
+    Gateway(lab, *scene.routers)
+    return network
+
+
+def _network(name, lab, scene):
+    # Packets as they are on a cable: netem would lose whole batches.
+    [router] = scene.routers
+    for namespace, device in ((scene.client, "uplink"), (router, "to_client"), (router, "to_server"),
+                              (scene.server, "uplink")):
+        namespace.run("ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off")
+    return Network(name, scene, _AnyNumber(lab, scene.server, scene.plan.server, file_bytes=FILE_BYTES))
+
+
+if __name__ == "__main__":
+    runner.main(bad_network, *sys.argv[1:])
