@@ -22,7 +22,7 @@ from lab import Lab
 from namespace import connect
 from servers import Pyftpdlib
 from session import Session, converse, modes
-from topology import Scene
+from topology import Scene, bridge_unseen
 
 CLOSED_SECONDS = 1
 # Without these, neighbours do not find each other over IPv6.
@@ -51,6 +51,7 @@ def bridge_table(family):
     with Lab() as lab:
         scene = _lay_out(lab, plans(family)[0])
         [router] = scene.routers
+        bridge_unseen(router)
         protocol = {"ipv4": "ip", "ipv6": "ip6"}[family]
         router.nft(f"""
             table bridge firewall {{

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs live tests, several at once, and says of each what became of it: several.py JOBS LIMIT_SECONDS LIST
+"""Runs live tests, several at once, and says of each what became of it: several.py JOBS LIST
 
-A line of the list is a test: its name, its file and its arguments, with blanks between. Each runs in a fork of this
-process, which has imported everything: on an emulated machine the imports are half of a short test.
+A line of the list is a test: its name, its limit in seconds, its file and its arguments, with blanks between. Each runs
+in a fork of this process, which has imported everything: on an emulated machine the imports are half of a short test.
 Exits with 0 when all have passed.
 """
 
@@ -25,8 +25,9 @@ HERE = pathlib.Path(__file__).parent
 class Run:
     """A test that is under way."""
 
-    def __init__(self, name, file, *arguments):
+    def __init__(self, name, limit, file, *arguments):
         self.name = name
+        self.limit = float(limit)
         self.began = time.monotonic()
         self.output = tempfile.TemporaryFile()
         self.pid = os.fork()
@@ -61,15 +62,15 @@ class Run:
         return self.output.read().decode(errors="replace")
 
 
-def main(jobs, limit, tests):
+def main(jobs, tests):
     waiting, running, failed = list(reversed(tests)), {}, []
     while waiting or running:
         while waiting and len(running) < jobs:
             run = Run(*waiting.pop())
             running[run.pid] = run
         for run in running.values():
-            if run.seconds() > limit:
-                print(f"{run.name} has taken over {limit:g} s")
+            if run.seconds() > run.limit:
+                print(f"{run.name} has taken over {run.limit:g} s")
                 os.kill(run.pid, signal.SIGKILL)
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
@@ -86,4 +87,4 @@ def main(jobs, limit, tests):
 
 if __name__ == "__main__":
     print(f"kernel {os.uname().release}", flush=True)
-    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), [line.split() for line in sys.argv[3].splitlines()]))
+    sys.exit(main(int(sys.argv[1]), [line.split() for line in sys.argv[2].splitlines()]))

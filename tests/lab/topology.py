@@ -88,6 +88,14 @@ def no_nat(lab, plan):
     return scene
 
 
+def bridge_unseen(router):
+    """What a bridge on the router only bridges is not the IP firewall's business, as it is where br_netfilter is part of the
+    kernel or loaded. (Then it would also pass by rules of priority 0 in a table of family bridge.)"""
+    if router.has_sysctl("net.bridge.bridge-nf-call-iptables"):
+        router.sysctl("net.bridge.bridge-nf-call-iptables", 0)
+        router.sysctl("net.bridge.bridge-nf-call-ip6tables", 0)
+
+
 def hairpin(lab, plan):
     r"""The client dials the public address of a server in its own network.
 
@@ -102,10 +110,7 @@ def hairpin(lab, plan):
     router.ip("link add inside type bridge", "link set inside up",
               f"address add {in_network(plan.server_router)} dev inside nodad",
               f"address add {host_prefix(plan.public_server)} dev lo nodad")
-    # What the bridge only bridges is not the firewall's business, which it is where br_netfilter is part of the kernel or loaded.
-    if router.has_sysctl("net.bridge.bridge-nf-call-iptables"):
-        router.sysctl("net.bridge.bridge-nf-call-iptables", 0)
-        router.sysctl("net.bridge.bridge-nf-call-ip6tables", 0)
+    bridge_unseen(router)
     for host, address, port in ((client, plan.server_neighbour, "to_client"), (server, plan.server, "to_server")):
         connect(router, port, host, "uplink")
         router.ip(f"link set {port} master inside")
