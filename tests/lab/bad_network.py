@@ -12,7 +12,8 @@ and ftpalg.
 
 Both ways, half of what a packet meets is before the router, half behind it. Every transfer must succeed, and the sessions
 through ftpalg take no longer than those through the kernel's helper, but for a tenth. How long one takes depends on what
-happens to be lost: it fails when that is certain (an interval of 95 %), not when the figures of a few sessions say so.
+happens to be lost: it fails when that is certain (an interval of 95 %), not when the figures of a few sessions say so; and
+how long they take is not judged where processors have little rest, as it would be these that were compared.
 
 Needs netem, which Debian's stock kernel has: tests/lab/vm. By hand, SESSIONS=200 is a session count to believe.
 """
@@ -34,22 +35,23 @@ from servers import Vsftpd
 from topology import Scene, both, one_router
 
 SESSIONS = int(os.environ.get("SESSIONS", 20))
-SESSIONS_AT_ONCE = 50
+SESSIONS_AT_ONCE = 20
 ROUNDS = max(2, SESSIONS // SESSIONS_AT_ONCE)
 TRANSFERS = 5
-FILE_BYTES = 50_000
+FILE_BYTES = 20_000
 SLOWER_MAX = 1.10
+IDLE_MIN = 0.25
 RESAMPLED = 400
 
-# What netem does to packets on each cable, both ways: half of what they meet on their whole way. Each cable takes some
-# time: only then can a packet overtake another, and networks without delay would measure processors.
+# What netem does to packets on each cable, both ways: half of what they meet on their whole way. Each takes its time: only
+# then can a packet overtake another, and without delay it would be processors that are compared.
 CONDITIONS = {
-    "clean": "delay 5ms",
-    "loss_1": "delay 5ms loss 0.5%",
-    "loss_5": "delay 5ms loss 2.5%",
-    "reordering": "delay 5ms reorder 12.5%",
-    "duplication": "delay 5ms duplicate 2.5%",
-    "delay": "delay 25ms 5ms",
+    "clean": "delay 25ms",
+    "loss_1": "delay 25ms loss 0.5%",
+    "loss_5": "delay 25ms loss 2.5%",
+    "reordering": "delay 25ms reorder 12.5%",
+    "duplication": "delay 25ms duplicate 2.5%",
+    "jitter": "delay 25ms 5ms",
     "everything": "delay 25ms 5ms reorder 12.5% loss 2.5% duplicate 2.5%",
 }
 
@@ -63,9 +65,7 @@ class Network:
 
     def worsen(self, condition):
         """From now on."""
-        [router] = self.scene.routers
-        for namespace, device in ((self.scene.client, "uplink"), (router, "to_client"), (router, "to_server"),
-                                  (self.scene.server, "uplink")):
+        for namespace, device in _cable_ends(self.scene):
             namespace.run("tc", "qdisc", "replace", "dev", device, "root", "netem", "limit", "10000",
                           *CONDITIONS[condition].split())
 
@@ -74,13 +74,22 @@ class Network:
         self.outcomes += load.run_sessions(self.scene.client, self.server, self.scene.dial, modes, SESSIONS // ROUNDS,
                                            TRANSFERS, label, every_ms=40)
 
+    def expect_success(self, what, share=1):
+        """Of a share of the sessions at least."""
+        failures = [f"{outcome.mode} after {outcome.transfers} transfers: {outcome.failure}"
+                    for outcome in self.outcomes if outcome.failure]
+        if len(self.seconds()) < share * len(self.outcomes):
+            raise Failure(f"{what}: these of {len(self.outcomes)} sessions over the network '{self.name}' failed:\n"
+                          + "\n".join(failures))
+
     def seconds(self):
-        """How long the sessions took that succeeded."""
+        """How long each session took that succeeded."""
         return [outcome.seconds for outcome in self.outcomes if not outcome.failure]
 
-    def failures(self):
-        return [f"{outcome.mode} after {outcome.transfers} transfers: {outcome.failure}"
-                for outcome in self.outcomes if outcome.failure]
+
+def _cable_ends(scene):
+    [router] = scene.routers
+    return (scene.client, "uplink"), (router, "to_client"), (router, "to_server"), (scene.server, "uplink")
 
 
 class _AnyNumber(Vsftpd):
@@ -100,18 +109,22 @@ def bad_network(family, *conditions):
                                                  for make in (_plain, _with_kernel, _with_gateway)]
             for network in networks:
                 network.worsen(condition)
-            idle = min(_take_round(networks, f"{condition}.{number}", number) for number in range(ROUNDS))
-            _judge(f"{family} {condition}", plain, kernel, gateway, idle)
+            before = _processor_ticks()
+            for number in range(ROUNDS):
+                _take_round(networks, f"{condition}.{number}", number)
+            idle, total = (after - before for before, after in zip(before, _processor_ticks()))
+            what = f"{family} {condition}"
+            plain.expect_success(what)
+            kernel.expect_success(what, share=0.5)  # that it fails with some is its own affair
+            gateway.expect_success(what)
+        _judge(what, plain, kernel, gateway, idle / total)
 
 
 def _take_round(networks, label, number):
-    """Each network has its turn, another one the first each time. Returns the share of the time that processors were idle."""
+    """Each network has its turn, another one the first each time."""
     first = number % len(networks)
-    before = _processor_ticks()
     for network in networks[first:] + networks[:first]:
         network.take_round(label)
-    idle, total = (after - before for before, after in zip(before, _processor_ticks()))
-    return idle / total
 
 
 def _processor_ticks():
@@ -122,19 +135,17 @@ def _processor_ticks():
 
 
 def _judge(what, plain, kernel, gateway, idle):
-    print(f"{what}: {len(gateway.outcomes)} sessions each of {TRANSFERS} transfers, processors idle {idle:.0%} at least")
+    print(f"{what}: {len(gateway.outcomes)} sessions each of {TRANSFERS} transfers, processors idle {idle:.0%}")
     for network in (plain, kernel, gateway):
-        if len(network.seconds()) < 2:
-            raise Failure(f"{what}: sessions over the network '{network.name}' fail:\n" + "\n".join(network.failures()))
         low, middle, high = statistics.quantiles(network.seconds(), n=4)
         print(f"    {network.name:7} {middle:7.3f} s in the median, half of them {low:.3f} to {high:.3f} s, "
-              f"{len(network.failures())} failed")
+              f"{len(network.outcomes) - len(network.seconds())} failed")
     for base in (plain, kernel):
         ratio, lowest, highest = _ratio(gateway, base)
         print(f"    ftpalg takes {ratio:.3f} times what {base.name} takes ({lowest:.3f} to {highest:.3f})", flush=True)
-    if gateway.failures():
-        raise Failure(f"{what}: {len(gateway.failures())} sessions through ftpalg failed:\n" + "\n".join(gateway.failures()))
-    if lowest > SLOWER_MAX:
+    if idle < IDLE_MIN:
+        print("    not judged: the processors had little rest", flush=True)
+    elif lowest > SLOWER_MAX:
         raise Failure(f"{what}: sessions through ftpalg take at least {lowest:.3f} times as long as with the kernel's helper; "
                       f"{SLOWER_MAX} would be right")
 
@@ -142,7 +153,7 @@ def _judge(what, plain, kernel, gateway, idle):
 def _ratio(network, base):
     """Of the medians, and the interval of 95 % in which it is (bootstrap)."""
     def resampled():
-        return [statistics.median(random.choices(each.seconds(), k=len(each.outcomes))) for each in (network, base)]
+        return [statistics.median(random.choices(each.seconds(), k=len(each.seconds()))) for each in (network, base)]
     ratios = sorted(ours / theirs for ours, theirs in (resampled() for _ in range(RESAMPLED)))
     return (statistics.median(network.seconds()) / statistics.median(base.seconds()),
             ratios[RESAMPLED * 25 // 1000], ratios[RESAMPLED * 975 // 1000])
@@ -179,9 +190,7 @@ def _with_gateway(lab, plan):
 
 def _network(name, lab, scene):
     # Packets as they are on a cable: netem would lose whole batches.
-    [router] = scene.routers
-    for namespace, device in ((scene.client, "uplink"), (router, "to_client"), (router, "to_server"),
-                              (scene.server, "uplink")):
+    for namespace, device in _cable_ends(scene):
         namespace.run("ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off")
     return Network(name, scene, _AnyNumber(lab, scene.server, scene.plan.server, file_bytes=FILE_BYTES))
 
