@@ -21,6 +21,7 @@ Expectation expectation_for(const Policy& policy, const Master& master,
   const bool active = is_active(announcement.kind);
   Expectation expectation;
   expectation.master = master.original;
+  expectation.zone = master.zone;
   expectation.source = active ? master.server() : master.client();
   expectation.destination.port = announcement.port;
   expectation.real_port = announcement.port;

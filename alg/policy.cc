@@ -39,6 +39,15 @@ Address Policy::advertised(const Address& address, const Address& peer) const {
   return found == external_addresses.end() || peer.is_private() ? address : found->outside;
 }
 
+Policy Policy::share_of(unsigned engines) const {
+  Policy share = *this;
+  const auto part = [engines](auto whole) { return (whole + engines - 1) / engines; };
+  share.sessions_max = part(sessions_max);
+  share.expectations_max = part(expectations_max);
+  share.kept_bytes_max = part(kept_bytes_max);
+  return share;
+}
+
 Reason objection(const Policy& policy, const Master& master, const Announcement& announcement,
                  std::span<const Address> gateway_addresses) {
   const bool active = is_active(announcement.kind);

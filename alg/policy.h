@@ -136,6 +136,10 @@ struct Policy {
 
   static std::vector<Port> default_denied_ports();
 
+  /// The same for one of several engines that serve different clients: what all sessions together
+  /// may take is shared evenly, what one client may take is not.
+  Policy share_of(unsigned engines) const;
+
   bool operator==(const Policy&) const = default;
 };
 

@@ -8,10 +8,11 @@ namespace ftpalg {
 
 /// Exact in source address, destination address and destination port; only the source port is open.
 struct Expectation {
-  Tuple master;          ///< original tuple of the control connection
-  Address source;        ///< who will connect, as the gateway sees the first packet
-  Endpoint destination;  ///< where to, before NAT: what was advertised
-  Port real_port;        ///< the port behind NAT that the connection is mapped to
+  Tuple master;            ///< original tuple of the control connection
+  std::uint16_t zone = 0;  ///< the control connection's
+  Address source;          ///< who will connect, as the gateway sees the first packet
+  Endpoint destination;    ///< where to, before NAT: what was advertised
+  Port real_port;          ///< the port behind NAT that the connection is mapped to
   Direction direction = Direction::original;  ///< of the data connection, relative to the master
   bool follows_master = false;  ///< map both ends as the master's are; set when the master is NATed
 

@@ -31,6 +31,7 @@ struct Master {
   /// A helper is assigned, so conntrack takes expectations for it.
   bool has_carrier = false;
   std::uint32_t mark = 0;  ///< the connection mark (connmark)
+  std::uint16_t zone = 0;  ///< where conntrack keeps both directions; 0 where nobody has set any
 
   const Address& client() const { return original.source.address; }
   const Address& client_as_server_sees_it() const { return reply.destination.address; }

@@ -60,8 +60,9 @@ tl::expected<Applied, std::string> apply_nft(const Ruleset& ruleset) {
   }
   return tl::make_unexpected(
       fmt::format("nft refused the rules, nothing was changed: {}\nmend: a kernel without the "
-                  "helper '{}' takes another by --carrier",
-                  result.error(), ruleset.carrier));
+                  "helper '{}' takes another by --carrier{}",
+                  result.error(), ruleset.carrier,
+                  ruleset.queues > 1 ? ", one without 'jhash' for nft --queues 1" : ""));
 }
 
 // One family: from what is there to what is desired. The listing from before is what a rollback
@@ -83,8 +84,8 @@ std::string nothing_changed(const Ruleset& ruleset) {
   return fmt::format(
       "; nothing was changed; mend: see by 'ftpalg check' whether this kernel has the helper '{}', "
       "and that it has the iptables matches bpf, comment, connmark (or give --done-mark 0), "
-      "conntrack and mark, and the targets CT and NFQUEUE",
-      ruleset.carrier);
+      "conntrack and mark{}, and the targets CT and NFQUEUE",
+      ruleset.carrier, ruleset.queues > 1 ? ", cluster (or give --queues 1)" : "");
 }
 
 tl::expected<Applied, std::string> apply_iptables(const Ruleset& ruleset, Format format) {

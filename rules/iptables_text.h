@@ -8,13 +8,30 @@
 // nothing, a queue without carrier forwards unchanged.
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 
 #include "conntrack/address.h"
 #include "rules/iptables_listing.h"
 #include "rules/ruleset.h"
 
 namespace ftpalg::rules {
+
+struct OwnChain {
+  std::string_view table;
+  std::string_view name;
+  bool is_hooked;  ///< a chain of the table's own jumps to it, and not only one of ours
+};
+
+/// All that are ever ours. The last is there only with several queues.
+inline constexpr std::array own_chains{OwnChain{"raw", carrier_chain, true},
+                                       OwnChain{"mangle", queue_chain, true},
+                                       OwnChain{"mangle", spread_chain, false}};
+
+/// The chains of the kernel that jump to ours.
+inline constexpr std::array hooked_chains{std::string_view{"PREROUTING"},
+                                          std::string_view{"OUTPUT"}};
 
 /// The rules as a listing shows them once they are applied and nothing else is there.
 IptablesListing own_listing(const Ruleset& ruleset, Family family);

@@ -37,7 +37,7 @@ std::optional<QueueOwner> queue_owner(std::uint16_t queue) {
   if (!port) return std::nullopt;
   std::string program = text_of(fmt::format("/proc/{}/comm", *port));
   program.erase(program.find_last_not_of('\n') + 1);
-  return QueueOwner{*port, std::move(program)};
+  return QueueOwner{queue, *port, std::move(program)};
 }
 
 }  // namespace
@@ -74,7 +74,11 @@ Machine look_at_this_machine(const Ruleset& ruleset, std::optional<Format> forma
   for (const std::string_view name : sysctl_names) {
     if (const auto value = read_sysctl(name)) machine.sysctls.emplace(name, *value);
   }
-  machine.queue_owner = queue_owner(ruleset.queue);
+  for (unsigned queue = ruleset.queue; queue <= ruleset.last_queue(); ++queue) {
+    if (auto owner = queue_owner(static_cast<std::uint16_t>(queue))) {
+      machine.queue_owners.push_back(std::move(*owner));
+    }
+  }
   return machine;
 }
 

@@ -46,6 +46,20 @@ std::string carrier_rule(std::string_view family, std::string_view ports) {
       ports);
 }
 
+// To the queue of the client. All rules must draw alike, hence the seed.
+std::string spread_rules(const Ruleset& ruleset, IpVersions versions) {
+  constexpr std::uint32_t seed = 0x66747000;
+  const auto rule = [&](std::string_view nfproto, std::string_view family) {
+    return fmt::format(
+        "    meta nfproto {} queue flags bypass to jhash ct original {} saddr mod {} seed "
+        "0x{:08x} offset {}\n",
+        nfproto, family, ruleset.queues, seed, ruleset.queue);
+  };
+  std::string text = rule("ipv4", "ip");
+  if (versions == IpVersions::both) text += rule("ipv6", "ip6");
+  return text;
+}
+
 }  // namespace
 
 std::string nft_apply_text(const Ruleset& ruleset, IpVersions versions) {
@@ -86,14 +100,20 @@ std::string nft_apply_text(const Ruleset& ruleset, IpVersions versions) {
     text += "  }\n";
   }
 
-  const std::string queue = fmt::format("queue flags bypass to {}", ruleset.queue);
+  const std::string queue = ruleset.queues == 1
+                                ? fmt::format("queue flags bypass to {}", ruleset.queue)
+                                : std::string{"goto spread"};
   text += "  chain control {\n";
   if (ruleset.done_mark != 0) {
     text += fmt::format("    ct mark & 0x{0:08x} == 0x{0:08x} return\n", ruleset.done_mark);
   }
   text += fmt::format("    tcp flags fin,syn,rst {}\n", queue);
   if (!ruleset.queue_acknowledgements) text += acknowledgement_rules(versions);
-  text += fmt::format("    {}\n  }}\n}}\n", queue);
+  text += fmt::format("    {}\n  }}\n", queue);
+  if (ruleset.queues > 1) {
+    text += fmt::format("  chain spread {{\n{}  }}\n", spread_rules(ruleset, versions));
+  }
+  text += "}\n";
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace ftpalg::rules {
@@ -67,6 +68,11 @@ void check_kernel(const Ruleset& ruleset, const Machine& machine, std::vector<Fi
 
   findings.push_back(judge("NFQUEUE", trials.nfqueue, "a queue can be bound", Severity::needed,
                            "modprobe nfnetlink_queue"));
+  findings.push_back(
+      judge("NFQA_CT", trials.connections, "packets come with what conntrack knows of them",
+            Severity::note,
+            "none is needed; a kernel with CONFIG_NETFILTER_NETLINK_GLUE_CT, such as Debian's, "
+            "saves a question to conntrack per session, and serves conntrack zones other than 0"));
   findings.push_back(judge("ctnetlink", trials.ctnetlink, "connections can be created and found",
                            Severity::needed, "modprobe nf_conntrack_netlink"));
   if (ruleset.done_mark != 0) {
@@ -84,22 +90,23 @@ void check_kernel(const Ruleset& ruleset, const Machine& machine, std::vector<Fi
   findings.push_back(judge("expectations, IPv6", trials.expectation_ipv6, expectation, ipv6, nat));
 }
 
-void check_queue_owner(const Ruleset& ruleset, const Machine& machine,
-                       std::vector<Finding>& findings) {
+void check_queue_owners(const Ruleset& ruleset, const Machine& machine,
+                        std::vector<Finding>& findings) {
   if (!machine.privileges.net_admin) return;
-  const std::string name = fmt::format("queue {}", ruleset.queue);
-  if (!machine.queue_owner) {
-    findings.push_back(ok(name, "no other program listens on it"));
-    return;
+  if (machine.queue_owners.empty()) {
+    findings.push_back(ok(queues_text(ruleset), "no other program listens there"));
   }
-  const QueueOwner& owner = *machine.queue_owner;
-  const std::string who = owner.program.empty()
-                              ? fmt::format("netlink port {}", owner.port_id)
-                              : fmt::format("{}, process {}", owner.program, owner.port_id);
-  findings.push_back(wrong(name, Severity::needed, fmt::format("is taken by {}", who),
-                           fmt::format("stop that program, or use another queue, as in: ftpalg run "
-                                       "--queue {}",
-                                       ruleset.queue == 65535 ? 22 : ruleset.queue + 1)));
+  for (const QueueOwner& owner : machine.queue_owners) {
+    const std::string who = owner.program.empty()
+                                ? fmt::format("netlink port {}", owner.port_id)
+                                : fmt::format("{}, process {}", owner.program, owner.port_id);
+    const int next = ruleset.last_queue() + 1;
+    const bool has_room = next + ruleset.queues - 1 <= std::numeric_limits<std::uint16_t>::max();
+    findings.push_back(wrong(
+        fmt::format("queue {}", owner.queue), Severity::needed, fmt::format("is taken by {}", who),
+        fmt::format("stop that program, or use another queue, as in: ftpalg run --queue {}",
+                    has_room ? next : 100)));
+  }
 }
 
 void check_forwarding(const Machine& machine, std::vector<Finding>& findings) {
@@ -194,7 +201,7 @@ std::vector<Finding> preflight(const Ruleset& ruleset, const Machine& machine) {
   std::vector<Finding> findings;
   check_privileges(machine, findings);
   check_kernel(ruleset, machine, findings);
-  check_queue_owner(ruleset, machine, findings);
+  check_queue_owners(ruleset, machine, findings);
   check_forwarding(machine, findings);
   check_rules(machine, findings);
   check_sysctls(ruleset, machine, findings);

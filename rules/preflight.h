@@ -36,6 +36,7 @@ using Trial = std::optional<std::string>;
 
 struct Trials {
   Trial nfqueue;
+  Trial connections;
   Trial ctnetlink;
   Trial marks;
   Trial carrier_ipv4;
@@ -47,6 +48,7 @@ struct Trials {
 };
 
 struct QueueOwner {
+  std::uint16_t queue = 0;
   std::uint32_t port_id = 0;  ///< of the netlink socket; mostly the process id
   std::string program;        ///< empty when not known
 };
@@ -59,7 +61,7 @@ struct Machine {
   std::vector<Discrepancy> mark_conflicts;           ///< what mark_conflicts() found
   std::optional<bool> nft_has_queue;                 ///< nothing where it could not be tried
   std::map<std::string, long, std::less<>> sysctls;  ///< those that could be read
-  std::optional<QueueOwner> queue_owner;             ///< needs CAP_NET_ADMIN to be known
+  std::vector<QueueOwner> queue_owners;              ///< needs CAP_NET_ADMIN to be known
 };
 
 /// In the order in which a person would mend things.

@@ -2,6 +2,7 @@
 #include "rules/ruleset.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -24,7 +25,21 @@ bool is_name_character(char c) {
          c == '_' || c == '.';
 }
 
+constexpr std::uint16_t default_queues_max = 4;
+
 }  // namespace
+
+std::uint16_t default_queues() {
+  // Those that are online, and not those that this process may use: the rules are often put in
+  // place by another.
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  return static_cast<std::uint16_t>(std::clamp<long>(processors, 1, default_queues_max));
+}
+
+std::string queues_text(const Ruleset& ruleset) {
+  return ruleset.queues == 1 ? fmt::format("queue {}", ruleset.queue)
+                             : fmt::format("queues {}-{}", ruleset.queue, ruleset.last_queue());
+}
 
 tl::expected<Ruleset, std::string> validated(Ruleset ruleset) {
   const auto wrong = [](std::string reason) { return tl::make_unexpected(std::move(reason)); };
@@ -39,6 +54,18 @@ tl::expected<Ruleset, std::string> validated(Ruleset ruleset) {
   }
   if (const auto twice = std::ranges::adjacent_find(ports); twice != ports.end()) {
     return wrong(fmt::format("control port {} is given twice; name it once", *twice));
+  }
+
+  constexpr int last_queue_max = 65535;
+  if (ruleset.queues == 0 || ruleset.queues > queues_max) {
+    return wrong(fmt::format("{} queues cannot be had; give 1 to {}, as in --queues 2",
+                             ruleset.queues, queues_max));
+  }
+  if (ruleset.queue + ruleset.queues - 1 > last_queue_max) {
+    return wrong(fmt::format(
+        "{} queues from {} on go beyond {}, the last there is; give a lower "
+        "one, as in --queue {}",
+        ruleset.queues, ruleset.queue, last_queue_max, last_queue_max - ruleset.queues + 1));
   }
 
   if (ruleset.carrier.empty() || ruleset.carrier.size() > carrier_name_bytes_max ||

@@ -26,10 +26,20 @@ namespace ftpalg::rules {
 inline constexpr std::string_view own_name = "ftpalg";
 inline constexpr std::string_view carrier_chain = "FTPALG-CARRIER";
 inline constexpr std::string_view queue_chain = "FTPALG-QUEUE";
+inline constexpr std::string_view spread_chain = "FTPALG-SPREAD";
+
+/// As many as the iptables match cluster can tell apart.
+inline constexpr std::uint16_t queues_max = 32;
+
+/// One for each processor, up to four.
+std::uint16_t default_queues();
 
 struct Ruleset {
   std::vector<std::uint16_t> control_ports{21};  ///< as clients dial them, before NAT
+  /// The first of `queues` that follow each other by number. All packets of a client, by the source
+  /// address of the connection's original tuple, go to the same one.
   std::uint16_t queue = 21;
+  std::uint16_t queues = default_queues();
   std::string carrier = "sane";  ///< conntrack helper that is inert on FTP
   // Marks of the gateway's own packets; all 32 bits must match.
   std::uint32_t untracked_mark = 0x66747000;
@@ -40,8 +50,13 @@ struct Ruleset {
   /// not, which is so for connections without NAT.
   bool queue_acknowledgements = false;
 
+  std::uint16_t last_queue() const { return static_cast<std::uint16_t>(queue + queues - 1); }
+
   bool operator==(const Ruleset&) const = default;
 };
+
+/// "queue 21", or "queues 21-24".
+std::string queues_text(const Ruleset& ruleset);
 
 /// The ruleset itself, or what is wrong with it and what would be right.
 tl::expected<Ruleset, std::string> validated(Ruleset ruleset);

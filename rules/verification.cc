@@ -18,13 +18,6 @@ namespace {
 // Priority of our nft chains and of iptables' mangle.
 constexpr int queue_priority = -150;
 
-struct OwnChain {
-  std::string_view table;
-  std::string_view name;
-};
-constexpr std::array own_chains{OwnChain{"raw", carrier_chain}, OwnChain{"mangle", queue_chain}};
-constexpr std::array hooked_chains{std::string_view{"PREROUTING"}, std::string_view{"OUTPUT"}};
-
 constexpr std::array ending_targets{
     std::string_view{"ACCEPT"},  std::string_view{"DROP"},   std::string_view{"REJECT"},
     std::string_view{"RETURN"},  std::string_view{"QUEUE"},  std::string_view{"NFQUEUE"},
@@ -175,6 +168,12 @@ std::vector<Discrepancy> verify_iptables(const IptablesListing& listing, const R
     const IptablesTable& table = listing.table(own.table);
     const std::string place =
         fmt::format("{} chain {} of table {}", ip_version(family), own.name, own.table);
+    if (!expected.table(own.table).has_chain(own.name)) {
+      if (table.has_chain(own.name)) {
+        found.push_back({fmt::format("{} is not part of the rules", place), mend});
+      }
+      continue;
+    }
     if (!table.has_chain(own.name)) {
       found.push_back({fmt::format("{} is missing", place), mend});
       continue;
@@ -182,6 +181,7 @@ std::vector<Discrepancy> verify_iptables(const IptablesListing& listing, const R
     compare_rules(place, specifications(expected.table(own.table).rules_of(own.name)),
                   specifications(table.rules_of(own.name)), mend, found);
 
+    if (!own.is_hooked) continue;
     for (const std::string_view hooked : hooked_chains) {
       std::vector<std::string> jumps;
       for (const IptablesRule& rule : table.rules_of(hooked)) {
@@ -369,6 +369,7 @@ std::string apply_command(const Ruleset& ruleset, std::optional<Format> format) 
     for (const auto port : ruleset.control_ports) command += fmt::format(" --port {}", port);
   }
   if (ruleset.queue != defaults.queue) command += fmt::format(" --queue {}", ruleset.queue);
+  if (ruleset.queues != defaults.queues) command += fmt::format(" --queues {}", ruleset.queues);
   if (ruleset.carrier != defaults.carrier) command += fmt::format(" --carrier {}", ruleset.carrier);
   if (ruleset.done_mark != defaults.done_mark) {
     command += fmt::format(" --done-mark 0x{:x}", ruleset.done_mark);

@@ -31,6 +31,12 @@ Ruleset ports(std::vector<std::uint16_t> control_ports) {
   return ruleset;
 }
 
+// However many processors this machine has.
+Ruleset with_queues(std::uint16_t queues, Ruleset ruleset = {}) {
+  ruleset.queues = queues;
+  return ruleset;
+}
+
 // The listing after `iptables-restore` has run `text` on an empty machine: its rules in the order
 // that -I and -A give them. Enough of iptables for our own texts.
 IptablesListing restored(const std::string& text) {
@@ -79,6 +85,18 @@ TEST_CASE("a ruleset is validated", "[rules]") {
     INFO(carrier);
     CHECK_FALSE(validated(ruleset).has_value());
   }
+  CHECK(validated(with_queues(32)).has_value());
+  CHECK(validated(with_queues(0)).error() ==
+        "0 queues cannot be had; give 1 to 32, as in --queues 2");
+  CHECK_FALSE(validated(with_queues(33)).has_value());
+  Ruleset last = with_queues(2);
+  last.queue = 65534;
+  CHECK(validated(last).has_value());
+  last.queue = 65535;
+  CHECK(
+      validated(last).error() ==
+      "2 queues from 65535 on go beyond 65535, the last there is; give a lower one, as in --queue "
+      "65534");
   Ruleset unmarked;
   unmarked.untracked_mark = 0;
   CHECK_FALSE(validated(unmarked).has_value());
@@ -95,7 +113,7 @@ TEST_CASE("formats are named", "[rules]") {
 // ---- writers
 
 TEST_CASE("nft text for one port", "[rules]") {
-  CHECK(nft_apply_text({}) == R"(table inet ftpalg
+  CHECK(nft_apply_text(with_queues(1)) == R"(table inet ftpalg
 delete table inet ftpalg
 table inet ftpalg {
   ct helper carrier_ipv4 {
@@ -151,7 +169,7 @@ table inet ftpalg {
 }
 
 TEST_CASE("nft text for three ports, another queue and carrier", "[rules]") {
-  Ruleset ruleset = ports({21, 2121, 990});
+  Ruleset ruleset = with_queues(1, ports({21, 2121, 990}));
   ruleset.queue = 7;
   ruleset.carrier = "other";
   const std::string text = nft_apply_text(ruleset);
@@ -171,7 +189,7 @@ TEST_CASE("nft text for three ports, another queue and carrier", "[rules]") {
 }
 
 TEST_CASE("iptables text for one port", "[rules]") {
-  CHECK(iptables_replace_text({}, own_listing({}, Family::ipv4)) == R"(*raw
+  CHECK(iptables_replace_text({}, own_listing(with_queues(1), Family::ipv4)) == R"(*raw
 :FTPALG-CARRIER - [0:0]
 -A FTPALG-CARRIER -m mark --mark 0x66747000 -j CT --notrack
 -A FTPALG-CARRIER -i lo -j RETURN
@@ -193,7 +211,7 @@ COMMIT
 }
 
 TEST_CASE("iptables text for three ports", "[rules]") {
-  Ruleset ruleset = ports({21, 2121, 990});
+  Ruleset ruleset = with_queues(1, ports({21, 2121, 990}));
   ruleset.queue = 7;
   CHECK(iptables_replace_text({}, own_listing(ruleset, Family::ipv6)) == R"(*raw
 :FTPALG-CARRIER - [0:0]
@@ -218,6 +236,47 @@ COMMIT
 -I OUTPUT 1 -p tcp -m comment --comment ftpalg -j FTPALG-QUEUE
 COMMIT
 )");
+}
+
+TEST_CASE("nft text for several queues", "[rules]") {
+  const std::string text = nft_apply_text(with_queues(3, ports({21, 2121})));
+  CHECK(text.find("    tcp flags fin,syn,rst goto spread\n") != text.npos);
+  CHECK(text.find(R"(
+    goto spread
+  }
+  chain spread {
+    meta nfproto ipv4 queue flags bypass to jhash ct original ip saddr mod 3 seed 0x66747000 offset 21
+    meta nfproto ipv6 queue flags bypass to jhash ct original ip6 saddr mod 3 seed 0x66747000 offset 21
+  }
+}
+)") != text.npos);
+}
+
+TEST_CASE("iptables text for several queues", "[rules]") {
+  const Ruleset two = with_queues(2);
+  const std::string text = iptables_replace_text({}, own_listing(two, Family::ipv4));
+  CHECK(text.find("--queue-num 21 --queue-bypass\n-A FTPALG-SPREAD") != text.npos);
+  CHECK(text.find(R"(" -j FTPALG-SPREAD
+-A FTPALG-SPREAD -m cluster --cluster-local-nodemask 0x00000001 --cluster-total-nodes 2 --cluster-hash-seed 0x66747000 -j NFQUEUE --queue-num 21 --queue-bypass
+-A FTPALG-SPREAD -m cluster --cluster-local-nodemask 0x00000002 --cluster-total-nodes 2 --cluster-hash-seed 0x66747000 -j NFQUEUE --queue-num 22 --queue-bypass
+-I PREROUTING 1 -p tcp -m comment --comment ftpalg -j FTPALG-QUEUE
+-I OUTPUT 1 -p tcp -m comment --comment ftpalg -j FTPALG-QUEUE
+COMMIT
+)") != text.npos);
+
+  const auto listing = restored(text);
+  CHECK(verify_iptables(listing, two, Format::iptables, Family::ipv4).empty());
+  // The chain that one queue does not need goes, also where it alone is left.
+  CHECK(iptables_replace_text(listing, own_listing(with_queues(1), Family::ipv4))
+            .ends_with("FTPALG-QUEUE\n-X FTPALG-SPREAD\nCOMMIT\n"));
+  CHECK(
+      iptables_replace_text(listing, {}).ends_with("-X FTPALG-QUEUE\n-X FTPALG-SPREAD\nCOMMIT\n"));
+  CHECK(iptables_replace_text(parse_iptables_listing("*mangle\n:FTPALG-SPREAD - [0:0]\n"), {}) ==
+        "*mangle\n:FTPALG-SPREAD - [0:0]\n-X FTPALG-SPREAD\nCOMMIT\n");
+  CHECK(whats(verify_iptables(listing, with_queues(1), Format::iptables, Family::ipv4)).back() ==
+        "IPv4 chain FTPALG-SPREAD of table mangle is not part of the rules");
+  CHECK(whats(verify_iptables(listing, with_queues(3), Format::iptables, Family::ipv4)).size() ==
+        1);
 }
 
 TEST_CASE("the done mark is any bits, or none", "[rules]") {
@@ -508,22 +567,22 @@ TEST_CASE("missing iptables rules are named with their mend", "[rules]") {
             {"the rules for IPv6 are missing",
              "ftpalg rules apply --format iptables-legacy --port 21 --port 2121 --queue 5"}});
 
-  auto listing = restored(iptables_replace_text({}, own_listing({}, Family::ipv4)));
+  auto listing = restored(iptables_replace_text({}, own_listing(with_queues(1), Family::ipv4)));
   IptablesTable& raw = listing.tables[0];
   SECTION("half of them") {
     listing.tables.pop_back();
-    CHECK(whats(verify_iptables(listing, {}, Format::iptables, Family::ipv4)) ==
+    CHECK(whats(verify_iptables(listing, with_queues(1), Format::iptables, Family::ipv4)) ==
           std::vector<std::string>{"IPv4 chain FTPALG-QUEUE of table mangle is missing"});
   }
   SECTION("a jump") {
     std::erase_if(raw.rules, [](const IptablesRule& rule) { return rule.chain == "OUTPUT"; });
-    CHECK(whats(verify_iptables(listing, {}, Format::iptables, Family::ipv4)) ==
+    CHECK(whats(verify_iptables(listing, with_queues(1), Format::iptables, Family::ipv4)) ==
           std::vector<std::string>{"IPv4 chain OUTPUT of table raw lacks '-p tcp -m comment "
                                    "--comment ftpalg -j FTPALG-CARRIER'"});
   }
   SECTION("a rule, with another in its place") {
     raw.rules.back().specification = "-p tcp -m tcp --dport 2121 -j CT --helper sane";
-    CHECK(whats(verify_iptables(listing, {}, Format::iptables, Family::ipv4)) ==
+    CHECK(whats(verify_iptables(listing, with_queues(1), Format::iptables, Family::ipv4)) ==
           std::vector<std::string>{
               "IPv4 chain FTPALG-CARRIER of table raw lacks '-p tcp -m tcp --dport 21 -j CT "
               "--helper sane' and has '-p tcp -m tcp --dport 2121 -j CT --helper sane' instead or "
@@ -531,13 +590,13 @@ TEST_CASE("missing iptables rules are named with their mend", "[rules]") {
   }
   SECTION("their order") {
     std::swap(raw.rules[2], raw.rules[5]);
-    CHECK(whats(verify_iptables(listing, {}, Format::iptables, Family::ipv4)) ==
+    CHECK(whats(verify_iptables(listing, with_queues(1), Format::iptables, Family::ipv4)) ==
           std::vector<std::string>{
               "IPv4 chain FTPALG-CARRIER of table raw has its rules out of order"});
   }
   SECTION("a jump that stands twice") {
     raw.rules.push_back(raw.rules.front());
-    CHECK(verify_iptables(listing, {}, Format::iptables, Family::ipv4).size() == 1);
+    CHECK(verify_iptables(listing, with_queues(1), Format::iptables, Family::ipv4).size() == 1);
   }
 }
 
@@ -811,8 +870,8 @@ TEST_CASE("preflight names what is wrong, and how bad it is", "[rules]") {
     CHECK(judged("offsets, IPv6") == Severity::note);
   }
   SECTION("a queue that is taken") {
-    machine.queue_owner = QueueOwner{1234, "suricata"};
-    CHECK(judged("queue 21") == Severity::needed);
+    machine.queue_owners = {QueueOwner{22, 1234, "suricata"}};
+    CHECK(judged("queue 22") == Severity::needed);
   }
   SECTION("no forwarding") {
     machine.sysctls["net.ipv6.conf.all.forwarding"] = 0;

@@ -29,11 +29,11 @@ rules::Trial trial_of(const Ability& ability) {
 }
 
 rules::Trials trials_of(const KernelAbilities& abilities) {
-  return {trial_of(abilities.nfqueue),         trial_of(abilities.ctnetlink),
-          trial_of(abilities.marks),           trial_of(abilities.ipv4.carrier),
-          trial_of(abilities.ipv6.carrier),    trial_of(abilities.ipv4.offsets),
-          trial_of(abilities.ipv6.offsets),    trial_of(abilities.ipv4.expectation),
-          trial_of(abilities.ipv6.expectation)};
+  return {trial_of(abilities.nfqueue),          trial_of(abilities.connections),
+          trial_of(abilities.ctnetlink),        trial_of(abilities.marks),
+          trial_of(abilities.ipv4.carrier),     trial_of(abilities.ipv6.carrier),
+          trial_of(abilities.ipv4.offsets),     trial_of(abilities.ipv6.offsets),
+          trial_of(abilities.ipv4.expectation), trial_of(abilities.ipv6.expectation)};
 }
 
 std::string_view severity_name(rules::Severity severity) {

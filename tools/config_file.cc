@@ -127,6 +127,15 @@ std::string carrier(const ConfigValue& value) {
   return ruleset.carrier;
 }
 
+std::uint16_t queues(const ConfigValue& value) {
+  if (!value.is_text()) return static_cast<std::uint16_t>(value.integer(1, rules::queues_max));
+  if (value.text() != "auto") {
+    value.wrong(fmt::format("is no number of queues; write \"auto\", or 1 to {} without quotes",
+                            rules::queues_max));
+  }
+  return rules::default_queues();
+}
+
 // ---- [[refused_commands]]
 
 /// RFC 775: commands that older clients say in place of those of RFC 959, and servers take alike.
@@ -312,6 +321,8 @@ constexpr std::array firewall_keys{
                   config.ruleset.queue = static_cast<std::uint16_t>(
                       value.integer(0, std::numeric_limits<std::uint16_t>::max()));
                 }},
+    Key<Config>{"queues", [](const ConfigValue& value,
+                             Config& config) { config.ruleset.queues = queues(value); }},
     Key<Config>{"carrier", [](const ConfigValue& value,
                               Config& config) { config.ruleset.carrier = carrier(value); }},
     Key<Config>{"done_mark",

@@ -74,6 +74,7 @@ class ConfigValue {
   /// As elements(), of which there must be one.
   std::vector<ConfigValue> some_elements(std::string_view example) const;
 
+  bool is_text() const { return node_->is_string(); }
   bool is_list() const { return node_->is_array(); }
   /// None when the value is something else.
   const toml::table* table() const { return node_->as_table(); }

@@ -42,6 +42,7 @@ tl::expected<Config, ConfigErrors> GatewayOptions::config_of(std::string_view fi
 
   if (!control_ports.empty()) config.ruleset.control_ports = control_ports;
   config.ruleset.queue = queue.value_or(config.ruleset.queue);
+  config.ruleset.queues = queues.value_or(config.ruleset.queues);
   config.ruleset.carrier = carrier.value_or(config.ruleset.carrier);
   config.policy.done_mark = done_mark.value_or(config.policy.done_mark);
   config.ruleset.done_mark = config.policy.done_mark;
@@ -78,7 +79,12 @@ void add_gateway_options(CLI::App& app, GatewayOptions& options) {
                  "TCP port of control connections, as clients dial it; may be given several times "
                  "(default: 21)")
       ->allow_extra_args(false);
-  app.add_option("--queue", options.queue, "NFQUEUE number (default: 21)");
+  app.add_option("--queue", options.queue, "NFQUEUE number, the first of --queues (default: 21)");
+  app.add_option(
+      "--queues", options.queues,
+      fmt::format("how many queues, each served by a thread of its own (default: one for "
+                  "each processor up to 4, here {})",
+                  rules::default_queues()));
   app.add_option("--carrier", options.carrier,
                  "conntrack helper that makes expectations possible and is inert on FTP (default: "
                  "sane)");

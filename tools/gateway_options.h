@@ -24,6 +24,7 @@ struct GatewayOptions {
 
   std::vector<std::uint16_t> control_ports;
   std::optional<std::uint16_t> queue;
+  std::optional<std::uint16_t> queues;
   std::optional<std::string> carrier;
   std::optional<std::uint32_t> done_mark;
   std::vector<std::string> external_addresses;  ///< INSIDE=OUTSIDE each
@@ -38,8 +39,8 @@ struct GatewayOptions {
   std::optional<rules::Format> rules_format() const { return rules::format_named(format); }
 };
 
-/// Registers --config, --port, --queue, --carrier, --done-mark, --external-address and --format on
-/// `app`, to be stored in `options`.
+/// Registers --config, --port, --queue, --queues, --carrier, --done-mark, --external-address and
+/// --format on `app`, to be stored in `options`.
 void add_gateway_options(CLI::App& app, GatewayOptions& options);
 
 }  // namespace ftpalg::tools

@@ -16,6 +16,12 @@ Reload reload(const Config& running, Config next) {
                                 was.queue, becomes.queue));
     becomes.queue = was.queue;
   }
+  if (becomes.queues != was.queues) {
+    notes.push_back(
+        fmt::format("firewall.queues stays {} until the next start, and becomes {} then",
+                    was.queues, becomes.queues));
+    becomes.queues = was.queues;
+  }
   // Sessions without NAT that an external address has edited live by what the gateway does to each
   // of their packets, which must therefore go on coming.
   if (was.queue_acknowledgements) {

@@ -24,7 +24,8 @@ void Reloads::begin() {
   is_under_way_ = keeper_.send(reload_errand).has_value();
 }
 
-void Reloads::finish(Engine& engine) {
+bool Reloads::finish() {
+  bool is_new = false;
   const auto text = keeper_.answer();
   const bool was_under_way = std::exchange(is_under_way_, false);
   if (!text && (!was_under_way || !text.error().empty())) {
@@ -37,15 +38,16 @@ void Reloads::finish(Engine& engine) {
     // The keeper finds the same in it, and nothing wrong.
     if (const auto read = options_.config_of(*text)) {
       config_ = reload(config_, *read).config;
-      engine.set_policy(config_.policy);
+      is_new = true;
       spdlog::info("the configuration is read anew");
     }
   }
   if (std::exchange(is_wanted_again_, false)) begin();
+  return is_new;
 }
 
-void Reloads::settle(Engine& engine) {
-  while (is_under_way_) finish(engine);
+void Reloads::settle() {
+  while (is_under_way_) finish();
 }
 
 }  // namespace ftpalg::tools

@@ -2,7 +2,6 @@
 // The configuration as the worker has it, and as it becomes by reloads.
 #pragma once
 
-#include "alg/engine.h"
 #include "tools/config_file.h"
 #include "tools/gateway_options.h"
 #include "tools/keeper.h"
@@ -20,11 +19,11 @@ class Reloads {
   void begin();
   /// Readable when there is something to finish(). Negative when there will never be.
   int descriptor() const { return keeper_is_gone_ ? -1 : keeper_.descriptor(); }
-  /// Takes what the keeper has read, and tells the log that it counts from now on. The keeper has
-  /// told it already when something was wrong.
-  void finish(Engine& engine);
+  /// Takes what the keeper has read. Returns whether config() is new, and has told the log then
+  /// that it counts from now on; the keeper has told it already when something was wrong.
+  bool finish();
   /// Waits for what is under way.
-  void settle(Engine& engine);
+  void settle();
 
  private:
   const GatewayOptions& options_;

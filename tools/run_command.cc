@@ -4,29 +4,24 @@
 #include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
+#include <vector>
 
-#include "alg/engine.h"
 #include "conntrack/netlink/ctnetlink.h"
 #include "conntrack/netlink/leftovers.h"
-#include "conntrack/netlink/own_addresses.h"
 #include "conntrack/netlink/packet_queue.h"
-#include "conntrack/netlink/raw_injector.h"
 #include "tools/commands.h"
-#include "tools/decision_log.h"
 #include "tools/errands.h"
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
@@ -35,6 +30,7 @@
 #include "tools/reloads.h"
 #include "tools/running_config.h"
 #include "tools/totals.h"
+#include "tools/worker.h"
 
 namespace ftpalg::tools {
 namespace {
@@ -49,8 +45,6 @@ struct RunOptions {
 };
 
 constexpr std::size_t queue_room_mib_max = 1024;
-constexpr int tick_milliseconds = 1000;
-constexpr Time loss_warning_interval = std::chrono::minutes{1};
 
 /// The signals that end the daemon, and SIGHUP, as a descriptor to poll. They stay blocked until
 /// the process ends. That nobody reads the log any more ends nothing.
@@ -81,39 +75,6 @@ class Signals {
   int descriptor_;
 };
 
-Time now() {
-  return std::chrono::steady_clock::now().time_since_epoch();
-}
-
-KeyedHash::Key random_key() {
-  KeyedHash::Key key;
-  // Up to 256 bytes come whole and at once (getrandom(2)).
-  if (getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) std::abort();
-  return key;
-}
-
-/// Warns of packets that found no room in the queue, not oftener than loss_warning_interval.
-class LossWarning {
- public:
-  explicit LossWarning(std::size_t queue_room_mib) : queue_room_mib_(queue_room_mib) {}
-
-  void look_at(std::uint64_t lost, Time at) {
-    if (lost == told_ || at < next_) return;
-    spdlog::warn(
-        "{} packets passed unread, because the queue's room of {} MiB was full; what they announce "
-        "does not work, the sessions go on; mend: give the queue more room, as in --queue-room {}, "
-        "or this program more of a processor",
-        lost - told_, queue_room_mib_, 2 * queue_room_mib_);
-    told_ = lost;
-    next_ = at + loss_warning_interval;
-  }
-
- private:
-  std::size_t queue_room_mib_;
-  std::uint64_t told_ = 0;
-  Time next_{};
-};
-
 /// Removes what a gateway that was killed has left in conntrack, or this one that forgot a session.
 void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
   const auto removed = ftpalg::remove_leftovers(ctnetlink, ruleset.carrier, ruleset.control_ports);
@@ -124,104 +85,72 @@ void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
   }
 }
 
-/// What the kernel has for the worker, open before the worker gives up the right to open it.
-struct Kernel {
-  Ctnetlink ctnetlink;
-  OwnAddresses own_addresses;
-  RawInjector injector;
-  PacketQueue queue;
-};
+using Workers = std::vector<std::unique_ptr<Worker>>;
 
-tl::expected<Kernel, std::string> open_kernel(const rules::Ruleset& ruleset,
-                                              std::size_t queue_room_bytes) {
-  auto ctnetlink = Ctnetlink::open();
-  if (!ctnetlink) return tl::unexpected(ctnetlink.error());
-  auto own_addresses = OwnAddresses::open();
-  if (!own_addresses) return tl::unexpected(own_addresses.error());
-  auto injector = RawInjector::open(ruleset.untracked_mark, ruleset.unqueued_mark);
-  if (!injector) return tl::unexpected(injector.error());
-  auto queue = PacketQueue::open(ruleset.queue, queue_room_bytes);
-  if (!queue) return tl::unexpected(queue.error());
-  return Kernel{std::move(*ctnetlink), std::move(*own_addresses), std::move(*injector),
-                std::move(*queue)};
-}
-
-/// Interfaces come and go. When the kernel does not tell, the engine goes on with what it knows.
-void note_own_addresses(Kernel& kernel, Engine& engine) {
-  if (auto addresses = kernel.own_addresses.list()) {
-    engine.set_gateway_addresses(std::move(*addresses));
+tl::expected<Workers, std::string> open_workers(const Config& config, std::size_t queue_room_mib) {
+  Workers workers;
+  const Policy share = config.policy.share_of(config.ruleset.queues);
+  for (unsigned queue = config.ruleset.queue; queue <= config.ruleset.last_queue(); ++queue) {
+    auto worker =
+        Worker::open(config.ruleset, static_cast<std::uint16_t>(queue), queue_room_mib, share);
+    if (!worker) return tl::unexpected(worker.error());
+    workers.push_back(std::move(*worker));
   }
+  return workers;
 }
 
-/// Serves the queue until a signal ends it. Returns the exit status.
-int serve(Kernel& kernel, Engine& engine, const Signals& signals, Reloads& reloads,
-          LossWarning loss_warning) {
-  DecisionLog decision_log;
-  const auto tell = [&](std::span<const Decision> decisions, Time at) {
-    decision_log.tell(decisions, reloads.config().policy, kernel.ctnetlink.last_error(), at);
-  };
-  const auto decide = [&](std::span<const std::uint8_t> packet) {
-    const Time at = now();
-    const Outcome outcome = engine.on_packet(packet, at);
-    tell(outcome.decisions, at);
-    return outcome.verdict;
-  };
-
-  Time next_tick = now();
+/// Waits, while the workers serve, for a signal or a worker's failure that ends the gateway.
+void attend(const Workers& workers, const Signals& signals, Reloads& reloads) {
   for (;;) {
-    std::array<pollfd, 3> sources{pollfd{kernel.queue.descriptor(), POLLIN, 0},
-                                  pollfd{signals.descriptor(), POLLIN, 0},
-                                  pollfd{reloads.descriptor(), POLLIN, 0}};
-    if (poll(sources.data(), sources.size(), tick_milliseconds) < 0 && errno != EINTR) {
-      spdlog::error("cannot wait for packets: {}", std::strerror(errno));
-      return EXIT_FAILURE;
+    std::vector<pollfd> sources{pollfd{signals.descriptor(), POLLIN, 0},
+                                pollfd{reloads.descriptor(), POLLIN, 0}};
+    for (const auto& worker : workers) sources.push_back({worker->descriptor(), POLLIN, 0});
+    if (poll(sources.data(), sources.size(), -1) < 0 && errno != EINTR) {
+      spdlog::error("cannot wait for signals: {}", std::strerror(errno));
+      return;
     }
     while (const auto signal = signals.take()) {
-      if (*signal != SIGHUP) return EXIT_SUCCESS;
+      if (*signal != SIGHUP) return;
       reloads.begin();
     }
-    if (sources[2].revents != 0) reloads.finish(engine);
-    if (const int served = kernel.queue.serve(decide); served < 0) {
-      spdlog::error("the packet queue failed: {}", std::strerror(-served));
-      return EXIT_FAILURE;
-    }
-    if (const Time at = now(); at >= next_tick) {
-      tell(engine.on_tick(at), at);
-      decision_log.tell_left_out(at);
-      note_own_addresses(kernel, engine);
-      loss_warning.look_at(kernel.queue.lost(), at);
-      next_tick = at + std::chrono::milliseconds{tick_milliseconds};
+    if (sources[1].revents != 0 && reloads.finish()) {
+      const Policy share = reloads.config().policy.share_of(reloads.config().ruleset.queues);
+      for (const auto& worker : workers) worker->set_policy(share);
     }
   }
 }
 
-tl::expected<void, std::string> confine_worker() {
-  const auto dropped = drop_capabilities(Role::worker);
-  if (!dropped) return dropped;
+/// From the drop of rights to the end. Returns the exit status.
+int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals& signals) {
+  remove_leftovers(ctnetlink, reloads.config().ruleset);
+  if (const auto dropped = drop_capabilities(Role::worker); !dropped) {
+    return failed(dropped.error());
+  }
+  for (const auto& worker : workers) worker->start();
   // Kernels without it are no reason not to serve.
   if (const auto restricted = restrict_system_calls(); !restricted) {
     spdlog::warn("{}; the gateway serves without this protection", restricted.error());
   }
-  return {};
-}
-
-/// From the drop of rights to the end. Returns the exit status.
-int work(Kernel& kernel, Reloads& reloads, const Signals& signals, std::size_t queue_room_mib) {
-  remove_leftovers(kernel.ctnetlink, reloads.config().ruleset);
-  Engine engine(reloads.config().policy, {kernel.ctnetlink, kernel.ctnetlink, kernel.injector},
-                random_key());
-  note_own_addresses(kernel, engine);
-  if (const auto confined = confine_worker(); !confined) return failed(confined.error());
 
   // Not fmt::print, which throws where nobody reads.
   const std::string ready =
-      fmt::format("ftpalg: ready on queue {}\n", reloads.config().ruleset.queue);
+      fmt::format("ftpalg: ready on {}\n", queues_text(reloads.config().ruleset));
   std::fputs(ready.c_str(), stderr);
-  const int exit_status = serve(kernel, engine, signals, reloads, LossWarning{queue_room_mib});
-  reloads.settle(engine);
-  engine.withdraw_all(now());
-  tell_totals(engine);
-  remove_leftovers(kernel.ctnetlink, reloads.config().ruleset);
+  attend(workers, signals, reloads);
+
+  for (const auto& worker : workers) worker->ask_to_end();
+  int exit_status = EXIT_SUCCESS;
+  Totals totals;
+  for (const auto& worker : workers) {
+    if (const auto failure = worker->end()) {
+      spdlog::error("{}", *failure);
+      exit_status = EXIT_FAILURE;
+    }
+    totals.add(worker->engine());
+  }
+  reloads.settle();
+  totals.tell();
+  remove_leftovers(ctnetlink, reloads.config().ruleset);
   return exit_status;
 }
 
@@ -233,19 +162,21 @@ int run(const RunOptions& options) {
   if (!config) return failed(config.error());
   if (const auto reason = obstacle(*config)) return failed(*reason);
 
-  spdlog::set_default_logger(spdlog::stderr_logger_st("ftpalg"));
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("ftpalg"));
   spdlog::set_pattern("%^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
   const Signals signals;
   auto keeper = Keeper::start(errands(RunningConfig(gateway, *config), options.apply_rules));
   if (!keeper) return failed(keeper.error());
-  auto kernel = open_kernel(config->ruleset, options.queue_room_mib * mebibyte);
-  if (!kernel) return failed(kernel.error());
+  auto ctnetlink = Ctnetlink::open();
+  if (!ctnetlink) return failed(ctnetlink.error());
+  auto workers = open_workers(*config, options.queue_room_mib);
+  if (!workers) return failed(workers.error());
   if (const auto begun = keeper->ask(begin_errand); !begun) return failed(begun.error());
 
   Reloads reloads(gateway, *config, *keeper);
-  const int exit_status = work(*kernel, reloads, signals, options.queue_room_mib);
+  const int exit_status = work(*ctnetlink, *workers, reloads, signals);
   if (const auto ended = keeper->ask(end_errand); !ended) {
     spdlog::error("rules of this run may be left: {}; mend: ftpalg rules remove", ended.error());
     return EXIT_FAILURE;

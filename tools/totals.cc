@@ -5,12 +5,16 @@
 
 namespace ftpalg::tools {
 
-void tell_totals(const Engine& engine) {
+void Totals::add(const Engine& engine) {
   for (std::size_t number = 0; number < reason_count; ++number) {
-    const auto reason = static_cast<Reason>(number);
-    if (const auto count = engine.count(reason); count > 0) {
-      spdlog::info("in all {} times: {}", count, text(reason));
-    }
+    counts_[number] += engine.count(static_cast<Reason>(number));
+  }
+}
+
+void Totals::tell() const {
+  for (std::size_t number = 0; number < reason_count; ++number) {
+    if (counts_[number] == 0) continue;
+    spdlog::info("in all {} times: {}", counts_[number], text(static_cast<Reason>(number)));
   }
 }
 

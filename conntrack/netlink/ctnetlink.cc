@@ -63,6 +63,13 @@ Port read_port(const nf_conntrack* entry, nf_conntrack_attr attribute) {
   return Port{ntohs(nfct_get_attr_u16(entry, attribute))};
 }
 
+/// The same in `zone`.
+ConntrackObject object_with(const Tuple& tuple, std::uint16_t zone) {
+  ConntrackObject entry = object_with(tuple);
+  if (zone != 0) nfct_set_attr_u16(entry.get(), ATTR_ZONE, zone);
+  return entry;
+}
+
 /// The attributes of one direction's correction. The library keeps them in host order.
 struct OffsetAttributes {
   nf_conntrack_attr position;
@@ -112,7 +119,10 @@ std::optional<ListedExpectation> read_listed(const nlmsghdr* message) {
   const auto expected = tuple(ATTR_EXP_EXPECTED);
   const auto mask = tuple(ATTR_EXP_MASK);
   if (!master || !expected || !mask) return std::nullopt;
-  return ListedExpectation{*master, *expected, *mask, text(ATTR_EXP_HELPER_NAME),
+  const std::uint16_t zone = nfexp_attr_is_set(object.get(), ATTR_EXP_ZONE) > 0
+                                 ? nfexp_get_attr_u16(object.get(), ATTR_EXP_ZONE)
+                                 : std::uint16_t{0};
+  return ListedExpectation{*master,          zone, *expected, *mask, text(ATTR_EXP_HELPER_NAME),
                            text(ATTR_EXP_FN)};
 }
 
@@ -125,6 +135,7 @@ Master read_master(const nf_conntrack* entry) {
                    read_port(entry, ATTR_REPL_PORT_DST)}};
   master.offsets = {read_offset(entry, Direction::original), read_offset(entry, Direction::reply)};
   if (nfct_attr_is_set(entry, ATTR_MARK) > 0) master.mark = nfct_get_attr_u32(entry, ATTR_MARK);
+  if (nfct_attr_is_set(entry, ATTR_ZONE) > 0) master.zone = nfct_get_attr_u16(entry, ATTR_ZONE);
   master.has_carrier = nfct_attr_is_set(entry, ATTR_HELPER_NAME) > 0;
   return master;
 }
@@ -169,7 +180,25 @@ void put_follow_master(nlmsghdr* message, const Expectation& expectation) {
   mnl_attr_nest_end(message, nat);
 }
 
+void set_zone(nf_expect* expectation, std::uint16_t zone) {
+  if (zone != 0) nfexp_set_attr_u16(expectation, ATTR_EXP_ZONE, zone);
+}
+
 }  // namespace
+
+std::optional<Master> master_of(std::span<const std::uint8_t> attributes, Family family) {
+  const ConntrackObject entry(nfct_new());
+  if (nfct_payload_parse(attributes.data(), attributes.size(),
+                         family == Family::ipv4 ? AF_INET : AF_INET6, entry.get()) < 0) {
+    return std::nullopt;
+  }
+  if (nfct_attr_is_set(entry.get(), ATTR_ORIG_L4PROTO) <= 0 ||
+      nfct_get_attr_u8(entry.get(), ATTR_ORIG_L4PROTO) != IPPROTO_TCP ||
+      (nfct_get_attr_u32(entry.get(), ATTR_STATUS) & IPS_CONFIRMED) == 0) {
+    return std::nullopt;
+  }
+  return read_master(entry.get());
+}
 
 Tuple exact_but_source_port(Family family) {
   constexpr std::array<std::uint8_t, 16> ones{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -210,27 +239,29 @@ int Ctnetlink::transact(nlmsghdr* request, const std::function<void(const nlmsgh
 }
 
 /// Has conntrack tell of the entry that `tuple` belongs to.
-int Ctnetlink::get(const Tuple& tuple, const std::function<void(const nf_conntrack*)>& on_entry) {
+int Ctnetlink::get(const Tuple& tuple, std::uint16_t zone,
+                   const std::function<void(const nf_conntrack*)>& on_entry) {
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0,
                                     protocol_family(tuple.source.address));
-  nfct_nlmsg_build(message, object_with(tuple).get());
+  nfct_nlmsg_build(message, object_with(tuple, zone).get());
   return transact(message, [&](const nlmsghdr* answer) {
     const ConntrackObject entry(nfct_new());
     if (nfct_nlmsg_parse(answer, entry.get()) >= 0) on_entry(entry.get());
   });
 }
 
-std::optional<Master> Ctnetlink::find(const Tuple& tuple) {
+std::optional<Master> Ctnetlink::find(const Tuple& tuple, std::uint16_t zone) {
   std::optional<Master> master;
-  const int error = get(tuple, [&](const nf_conntrack* entry) { master = read_master(entry); });
+  const int error =
+      get(tuple, zone, [&](const nf_conntrack* entry) { master = read_master(entry); });
   if (error != 0) return std::nullopt;
   return master;
 }
 
 OffsetResult Ctnetlink::set_offset(const Master& master, Direction direction,
                                    const SequenceOffset& offset) {
-  const ConntrackObject entry = object_with(master.original);
+  const ConntrackObject entry = object_with(master.original, master.zone);
   const OffsetAttributes attributes = offset_attributes(direction);
   nfct_set_attr_u32(entry.get(), attributes.position, offset.position);
   nfct_set_attr_u32(entry.get(), attributes.before, static_cast<std::uint32_t>(offset.before));
@@ -242,14 +273,16 @@ OffsetResult Ctnetlink::set_offset(const Master& master, Direction direction,
   nfct_nlmsg_build(message, entry.get());
   if (transact(message) != 0) return OffsetResult::failed;
 
-  // Without the seqadj extension the kernel says yes and does nothing (kernel-facts 2).
-  const auto read_back = find(master.original);
+  // Without the seqadj extension the kernel says yes and does nothing (kernel-facts 2). A shift
+  // that is there already shows that it has it.
+  if (offset.before != 0) return OffsetResult::done;
+  const auto read_back = find(master.original, master.zone);
   if (!read_back) return OffsetResult::failed;
   return read_back->offset(direction) == offset ? OffsetResult::done : OffsetResult::unsupported;
 }
 
 MarkResult Ctnetlink::set_mark(const Master& master, std::uint32_t bits) {
-  const ConntrackObject entry = object_with(master.original);
+  const ConntrackObject entry = object_with(master.original, master.zone);
   nfct_set_attr_u32(entry.get(), ATTR_MARK, bits);
 
   NetlinkSocket::RequestBuffer buffer;
@@ -263,13 +296,13 @@ MarkResult Ctnetlink::set_mark(const Master& master, std::uint32_t bits) {
 std::optional<std::chrono::seconds> Ctnetlink::keep(const Master& master,
                                                     std::chrono::seconds at_least) {
   std::chrono::seconds left{};
-  const int error = get(master.original, [&](const nf_conntrack* entry) {
+  const int error = get(master.original, master.zone, [&](const nf_conntrack* entry) {
     left = std::chrono::seconds{nfct_get_attr_u32(entry, ATTR_TIMEOUT)};
   });
   if (error != 0) return std::nullopt;
   if (left >= at_least) return left;
 
-  const ConntrackObject entry = object_with(master.original);
+  const ConntrackObject entry = object_with(master.original, master.zone);
   nfct_set_attr_u32(entry.get(), ATTR_TIMEOUT, static_cast<std::uint32_t>(at_least.count()));
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0,
@@ -289,6 +322,7 @@ ExpectationResult Ctnetlink::add(const Expectation& expectation) {
   nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
   nfexp_set_attr(object.get(), ATTR_EXP_MASK, mask.get());
   nfexp_set_attr_u32(object.get(), ATTR_EXP_TIMEOUT, expectation_timeout_seconds);
+  set_zone(object.get(), expectation.zone);
 
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW,
@@ -311,6 +345,7 @@ void Ctnetlink::remove(const Expectation& expectation) {
   const ConntrackObject expected =
       object_with({{expectation.source, Port{0}}, expectation.destination});
   nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
+  set_zone(object.get(), expectation.zone);
 
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0,

@@ -2,6 +2,7 @@
 // ctnetlink: conntrack's entries and expectations, as the seams see them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -17,7 +18,8 @@ namespace ftpalg {
 
 /// An expectation as the kernel lists it.
 struct ListedExpectation {
-  Tuple master;  ///< original tuple of the connection that it belongs to
+  Tuple master;            ///< original tuple of the connection that it belongs to
+  std::uint16_t zone = 0;  ///< of both
   Tuple expected;
   Tuple mask;
   std::string helper;    ///< of the master
@@ -31,12 +33,19 @@ Tuple exact_but_source_port(Family family);
 /// What maps a connection as its master is mapped (kernel-facts 5).
 inline constexpr std::string_view nat_follow_master = "nat-follow-master";
 
+/// The master that `attributes` are about: what comes with a queued packet of `family` in NFQA_CT.
+/// Nothing where conntrack has not confirmed the entry yet, so that what NAT makes of it is not
+/// known, or where they cannot be read.
+std::optional<Master> master_of(std::span<const std::uint8_t> attributes, Family family);
+
 class Ctnetlink final : public Masters, public Expectations {
  public:
   /// Needs CAP_NET_ADMIN. An error names the cause and the mend.
   static tl::expected<Ctnetlink, std::string> open();
 
-  std::optional<Master> find(const Tuple& tuple) override;
+  /// In the zone 0.
+  std::optional<Master> find(const Tuple& tuple) override { return find(tuple, 0); }
+  std::optional<Master> find(const Tuple& tuple, std::uint16_t zone);
   OffsetResult set_offset(const Master& master, Direction direction,
                           const SequenceOffset& offset) override;
   MarkResult set_mark(const Master& master, std::uint32_t bits) override;
@@ -54,7 +63,8 @@ class Ctnetlink final : public Masters, public Expectations {
 
  private:
   explicit Ctnetlink(NetlinkSocket socket) : socket_(std::move(socket)) {}
-  int get(const Tuple& tuple, const std::function<void(const nf_conntrack*)>& on_entry);
+  int get(const Tuple& tuple, std::uint16_t zone,
+          const std::function<void(const nf_conntrack*)>& on_entry);
   int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_message = {});
 
   NetlinkSocket socket_;

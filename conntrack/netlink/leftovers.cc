@@ -16,7 +16,7 @@ constexpr int readings_max = 5;
 bool is_of_our_make(const ListedExpectation& listed, Ctnetlink& ctnetlink) {
   if (listed.mask != exact_but_source_port(listed.expected.source.address.family())) return false;
   // Without its master an expectation does not live.
-  const auto master = ctnetlink.find(listed.master);
+  const auto master = ctnetlink.find(listed.master, listed.zone);
   if (!master) return false;
   return listed.function == (master->is_nated() ? nat_follow_master : std::string_view{});
 }
@@ -43,6 +43,7 @@ tl::expected<std::size_t, std::string> remove_leftovers(
     if (!is_of_our_masters || !is_of_our_make(each, ctnetlink)) continue;
     Expectation expectation;
     expectation.master = each.master;
+    expectation.zone = each.zone;
     expectation.source = each.expected.source.address;
     expectation.destination = each.expected.destination;
     ctnetlink.remove(expectation);

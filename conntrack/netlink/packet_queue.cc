@@ -22,6 +22,17 @@ constexpr std::uint32_t packets_max = 1U << 30;
 /// Packets served before the caller gets its turn again.
 constexpr int packets_per_turn = 512;
 
+void put_flag(nlmsghdr* message, std::uint32_t flag) {
+  mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(flag));
+  mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(flag));
+}
+
+std::span<const std::uint8_t> payload_of(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  return {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
+          mnl_attr_get_payload_len(attribute)};
+}
+
 }  // namespace
 
 PacketQueue::PacketQueue(NetlinkSocket socket, std::uint16_t number)
@@ -64,9 +75,15 @@ int PacketQueue::configure(std::size_t room_bytes) {
   nlmsghdr* parameters = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
   nfq_nlmsg_cfg_put_params(parameters, NFQNL_COPY_PACKET, 0xffff);
   nfq_nlmsg_cfg_put_qmaxlen(parameters, packets_max);
-  mnl_attr_put_u32(parameters, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_FAIL_OPEN));
-  mnl_attr_put_u32(parameters, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN));
+  put_flag(parameters, NFQA_CFG_F_FAIL_OPEN);
   if (const int error = socket_.transact(parameters); error != 0) return error;
+
+  // Refused where the kernel lacks CONFIG_NETFILTER_NETLINK_GLUE_CT. What it tells is only read: a
+  // verdict that brought it back would have the kernel set sequence offsets by itself, for a second
+  // time (kernel-facts 14).
+  nlmsghdr* connections = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
+  put_flag(connections, NFQA_CFG_F_CONNTRACK);
+  tells_connections_ = socket_.transact(connections) == 0;
 
   // Both may be refused; the defaults then serve, with less room for bursts. The kernel doubles
   // what it is asked for (socket(7)).
@@ -108,9 +125,7 @@ int PacketQueue::serve_message(const nlmsghdr* message, const Decide& decide) {
   note_number(ntohl(header->packet_id));
   Verdict verdict;
   if (attributes[NFQA_PAYLOAD] != nullptr) {
-    verdict =
-        decide({static_cast<const std::uint8_t*>(mnl_attr_get_payload(attributes[NFQA_PAYLOAD])),
-                mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD])});
+    verdict = decide({payload_of(attributes[NFQA_PAYLOAD]), payload_of(attributes[NFQA_CT])});
   }
   give_verdict(ntohl(header->packet_id), verdict);
   return 1;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
@@ -11,6 +12,14 @@
 #include "conntrack/verdict.h"
 
 namespace ftpalg {
+
+/// What the kernel hands out; valid until the next packet.
+struct QueuedPacket {
+  std::span<const std::uint8_t> bytes;  ///< from the IP header on
+  /// The connection's attributes as conntrack has them (NFQA_CT), for master_of(). Empty where the
+  /// kernel does not tell.
+  std::span<const std::uint8_t> connection;
+};
 
 class PacketQueue {
  public:
@@ -22,10 +31,14 @@ class PacketQueue {
   static tl::expected<PacketQueue, std::string> open(std::uint16_t number,
                                                      std::size_t room_bytes = default_room_bytes);
 
+  std::uint16_t number() const { return number_; }
   int descriptor() const { return socket_.descriptor(); }
 
-  /// Decides what becomes of a packet, given from its IP header on.
-  using Decide = std::function<Verdict(std::span<const std::uint8_t> packet)>;
+  /// Whether the kernel tells of the connection with each packet.
+  bool tells_connections() const { return tells_connections_; }
+
+  /// Decides what becomes of a packet.
+  using Decide = std::function<Verdict(const QueuedPacket& packet)>;
 
   /// Takes what waits in the kernel, without blocking, and gives each packet its verdict. Returns
   /// how many, or an errno as a negative number: the queue is then of no more use.
@@ -43,6 +56,7 @@ class PacketQueue {
 
   NetlinkSocket socket_;
   std::uint16_t number_;
+  bool tells_connections_ = false;
   std::uint32_t last_packet_id_ = 0;
   std::uint64_t lost_ = 0;
   std::vector<char> received_;

@@ -230,15 +230,24 @@ Ability probe_ctnetlink(NetlinkSocket& socket, Ctnetlink& ctnetlink) {
   return delete_connection(socket, connection);
 }
 
-Ability probe_queue() {
+struct QueueAbilities {
+  Ability nfqueue;
+  Ability connections;
+};
+
+QueueAbilities probe_queue() {
+  const auto without_queue = [](std::string reason) -> QueueAbilities {
+    return {tl::make_unexpected(std::move(reason)),
+            tl::make_unexpected(std::string{"needs NFQUEUE"})};
+  };
   auto socket = NetlinkSocket::open();
-  if (!socket) return tl::make_unexpected(socket.error());
+  if (!socket) return without_queue(socket.error());
   Request bind{NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG, 0, Family::ipv4, any_queue};
   nfqnl_msg_config_cmd command{};
   command.command = NFQNL_CFG_CMD_BIND;
   mnl_attr_put(bind.header(), NFQA_CFG_CMD, sizeof(command), &command);
   if (const auto bound = send(*socket, bind); !bound) {
-    return because("a queue cannot be bound", bound.error());
+    return without_queue(fmt::format("a queue cannot be bound: {}", bound.error()));
   }
   Request configure{NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG, 0, Family::ipv4, any_queue};
   nfqnl_msg_config_params parameters{};
@@ -246,14 +255,20 @@ Ability probe_queue() {
   parameters.copy_mode = NFQNL_COPY_PACKET;
   mnl_attr_put(configure.header(), NFQA_CFG_PARAMS, sizeof(parameters), &parameters);
   if (const auto configured = send(*socket, configure); !configured) {
-    return because("a queue does not hand out whole packets", configured.error());
+    return without_queue(
+        fmt::format("a queue does not hand out whole packets: {}", configured.error()));
   }
-  return {};
+  Request connections{NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG, 0, Family::ipv4, any_queue};
+  mnl_attr_put_u32(connections.header(), NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_CONNTRACK));
+  mnl_attr_put_u32(connections.header(), NFQA_CFG_MASK, htonl(NFQA_CFG_F_CONNTRACK));
+  return {{}, send(*socket, connections)};
 }
 
 KernelAbilities probe_in_this_namespace(const std::string& carrier) {
   KernelAbilities abilities;
-  abilities.nfqueue = probe_queue();
+  const QueueAbilities queue = probe_queue();
+  abilities.nfqueue = queue.nfqueue;
+  abilities.connections = queue.connections;
   auto socket = NetlinkSocket::open();
   auto ctnetlink = Ctnetlink::open();
   if (!socket) {

@@ -21,22 +21,24 @@ class Gateway:
         self.process = lab.start(f"ftpalg-{router.label}", router,
                                  PROGRAM, *_formatted("run", "--apply-rules", "--queue", queue, "--log-level", "debug",
                                                       *options))
-        self.process.wait_for_log(f"ready on queue {queue}")
+        self.process.wait_for_log("ready on queue")
 
     def expectations(self):
         return expectations(self.router)
 
     def packets_queued(self):
-        """How many packets the kernel has put into the queue since the gateway took it."""
-        return self._queue_numbers()[7]
+        """How many packets the kernel has put into the queues since the gateway took them."""
+        return sum(self.packets_by_queue())
+
+    def packets_by_queue(self):
+        return [numbers[7] for numbers in self._queue_numbers()]
 
     def packets_waiting(self):
-        return self._queue_numbers()[2]
+        return sum(numbers[2] for numbers in self._queue_numbers())
 
     def _queue_numbers(self):
         with self.router.entered(), open("/proc/thread-self/net/netfilter/nfnetlink_queue", encoding="ascii") as file:
-            [line] = file.read().splitlines()
-        return [int(word) for word in line.split()]
+            return [[int(word) for word in line.split()] for line in file]
 
     def wait_for_no_expectation(self):
         wait_until(lambda: not self.expectations(),
