@@ -58,8 +58,9 @@ std::vector<std::string> queue_rules(const Ruleset& ruleset, Family family) {
   return rules;
 }
 
-// The match draws by the source address of the original tuple (xt_cluster_mt), and leaves the
-// packet's mark, which others route by, alone.
+// The match draws by the source address of the original tuple, in IPv6 by its first 32 bits
+// (xt_cluster_hash_ipv6 counts words as bytes), and leaves the packet's mark, which others route
+// by, alone.
 std::vector<std::string> spread_rules(const Ruleset& ruleset) {
   constexpr std::uint32_t seed = 0x66747000;
   std::vector<std::string> rules;

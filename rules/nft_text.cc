@@ -46,17 +46,18 @@ std::string carrier_rule(std::string_view family, std::string_view ports) {
       ports);
 }
 
-// To the queue of the client. All rules must draw alike, hence the seed.
+// To the queue of the client: in IPv6 of its network, which limits count as one client. All rules
+// must draw alike, hence the seed.
 std::string spread_rules(const Ruleset& ruleset, IpVersions versions) {
   constexpr std::uint32_t seed = 0x66747000;
-  const auto rule = [&](std::string_view nfproto, std::string_view family) {
+  const auto rule = [&](std::string_view nfproto, std::string_view client) {
     return fmt::format(
-        "    meta nfproto {} queue flags bypass to jhash ct original {} saddr mod {} seed "
-        "0x{:08x} offset {}\n",
-        nfproto, family, ruleset.queues, seed, ruleset.queue);
+        "    meta nfproto {} queue flags bypass to jhash ct original {} mod {} seed 0x{:08x} "
+        "offset {}\n",
+        nfproto, client, ruleset.queues, seed, ruleset.queue);
   };
-  std::string text = rule("ipv4", "ip");
-  if (versions == IpVersions::both) text += rule("ipv6", "ip6");
+  std::string text = rule("ipv4", "ip saddr");
+  if (versions == IpVersions::both) text += rule("ipv6", "ip6 saddr & ffff:ffff:ffff:ffff::");
   return text;
 }
 

@@ -32,8 +32,9 @@ constexpr std::uint16_t default_queues_max = 4;
 std::uint16_t default_queues() {
   // Those that are online, and not those that this process may use: the rules are often put in
   // place by another.
-  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  return static_cast<std::uint16_t>(std::clamp<long>(processors, 1, default_queues_max));
+  static const auto queues = static_cast<std::uint16_t>(
+      std::clamp<long>(sysconf(_SC_NPROCESSORS_ONLN), 1, default_queues_max));
+  return queues;
 }
 
 std::string queues_text(const Ruleset& ruleset) {

@@ -31,13 +31,14 @@ inline constexpr std::string_view spread_chain = "FTPALG-SPREAD";
 /// As many as the iptables match cluster can tell apart.
 inline constexpr std::uint16_t queues_max = 32;
 
-/// One for each processor, up to four.
+/// One for each processor, up to four. The same as long as the process lives.
 std::uint16_t default_queues();
 
 struct Ruleset {
   std::vector<std::uint16_t> control_ports{21};  ///< as clients dial them, before NAT
   /// The first of `queues` that follow each other by number. All packets of a client, by the source
-  /// address of the connection's original tuple, go to the same one.
+  /// address of the connection's original tuple (in IPv6 its first 64 bits or less), go to the same
+  /// one.
   std::uint16_t queue = 21;
   std::uint16_t queues = default_queues();
   std::string carrier = "sane";  ///< conntrack helper that is inert on FTP

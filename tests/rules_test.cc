@@ -246,7 +246,7 @@ TEST_CASE("nft text for several queues", "[rules]") {
   }
   chain spread {
     meta nfproto ipv4 queue flags bypass to jhash ct original ip saddr mod 3 seed 0x66747000 offset 21
-    meta nfproto ipv6 queue flags bypass to jhash ct original ip6 saddr mod 3 seed 0x66747000 offset 21
+    meta nfproto ipv6 queue flags bypass to jhash ct original ip6 saddr & ffff:ffff:ffff:ffff:: mod 3 seed 0x66747000 offset 21
   }
 }
 )") != text.npos);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ftpalg run: the daemon.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -126,6 +127,8 @@ int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals
   if (const auto dropped = drop_capabilities(Role::worker); !dropped) {
     return failed(dropped.error());
   }
+  // Else the C library asks for the number of processors, by calls that are refused then.
+  mallopt(M_ARENA_MAX, static_cast<int>(workers.size()) + 1);
   for (const auto& worker : workers) worker->start();
   // Kernels without it are no reason not to serve.
   if (const auto restricted = restrict_system_calls(); !restricted) {

@@ -24,7 +24,7 @@ from failure import Failure, expect_equal, expect_in, patient, wait_until
 from gateway import Gateway
 from lab import Lab
 from processes_of_gateway import (CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_NET_RAW, capabilities, is_alive, keeper_of,
-                                  status)
+                                  status, threads_of)
 from refused_calls import RefusedCalls
 from talk import Talk, announcement
 from topology import both
@@ -43,7 +43,7 @@ expectation_life = "{patient(1)}s"
 def gives_up():
     """Each process has what it needs, and no way to more."""
     with Lab() as lab:
-        router = Gateway(lab, lab.router("router"))
+        router = Gateway(lab, lab.router("router"), "--queues", 2)
         worker, keeper = router.process.pid, keeper_of(router.process)
         expect_equal("capabilities of the worker",
                      {"CapInh": 0, "CapPrm": NETWORK, "CapEff": NETWORK, "CapBnd": NETWORK, "CapAmb": 0},
@@ -51,7 +51,12 @@ def gives_up():
         # The keeper's programs inherit what it has.
         expect_equal("capabilities of the keeper",
                      dict.fromkeys(capabilities(keeper), NETWORK | CAP_DAC_READ_SEARCH), capabilities(keeper))
-        for pid, filters in ((worker, "2"), (keeper, "0")):
+        threads = threads_of(worker)
+        expect_equal("threads of the worker", {"ftpalg", "ftpalg-0", "ftpalg-1"},
+                     {status(thread)["Name"] for thread in threads})
+        for thread in threads:
+            expect_equal(f"capabilities of {status(thread)['Name']}", capabilities(worker), capabilities(thread))
+        for pid, filters in ((keeper, "0"), *((thread, "2") for thread in threads)):
             expect_equal(f"NoNewPrivs of {status(pid)['Name']}", "1", status(pid)["NoNewPrivs"])
             expect_equal(f"Seccomp of {status(pid)['Name']}", filters, status(pid)["Seccomp"])
         expect_equal("the keeper's name", "ftpalg-keeper", status(keeper)["Name"])
@@ -111,8 +116,9 @@ def few_rights():
             before = firewall_state.read(machine)
             if not may_apply:
                 firewall_rules.rules(machine, "apply", _usual_format(machine))
-            process = _run_as_nobody(lab, machine, "--log-level", "debug", *(("--apply-rules", *gateway.format_options()) if may_apply else ()))
-            process.wait_for_log("ready on queue 21")
+            options = ("--apply-rules", *gateway.format_options()) if may_apply else ()
+            process = _run_as_nobody(lab, machine, "--log-level", "debug", *options)
+            process.wait_for_log("ready on queue")
             worker, keeper = process.pid, keeper_of(process)
             for pid in (worker, keeper):
                 expect_equal("its user", NOBODY, status(pid)["Uid"].split()[0])

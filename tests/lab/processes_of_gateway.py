@@ -37,6 +37,11 @@ def keeper_of(process):
     return keepers[0]
 
 
+def threads_of(pid):
+    """The ids of a process's threads, its first one among them."""
+    return [int(path.name) for path in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+
+
 def bytes_resident(pid):
     """How much memory a process has now, and how much it had at most."""
     read = status(pid)

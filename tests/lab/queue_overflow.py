@@ -7,6 +7,7 @@ packets it has not seen.
 
 import contextlib
 import ipaddress
+import pathlib
 import re
 import signal
 import socket
@@ -42,6 +43,7 @@ def queue_overflow(family):
             talk.active_transfer(verb)
             talk.passive_transfer(code)
         router.process.signal(signal.SIGSTOP)
+        wait_until(lambda: _stands_still(router.process), "every thread of the gateway stands still")
         waited_before, numbered_before = router.packets_waiting(), router.packets_queued()
         _fill_queue(scene, router)
         for talk in sessions:
@@ -67,6 +69,13 @@ def queue_overflow(family):
         expect_equal("packets that the log says have passed unread", unseen, int(told))
         router.wait_for_no_expectation()
         router.stop()
+
+
+def _stands_still(process):
+    # Name and state: "123 (ftpalg-0) T ...".
+    states = [stat.read_text().rpartition(")")[2].split()[0]
+              for stat in pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 def _fill_queue(scene, router):
