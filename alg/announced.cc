@@ -26,7 +26,7 @@ Reason Announced::cap_reached(const Connection& connection, const Policy& policy
 bool Announced::make_way(const Expectation& expectation, const Connection& connection) {
   const auto found = owners_.find(announced_key(expectation));
   if (found == owners_.end() || found->second.original == connection.original) return true;
-  if (found->second.inside != inside_endpoint(expectation, *connection.master)) return false;
+  if (found->second.inside != expectation.inside) return false;
   if (const auto owner = connections_.find(found->second.original)) end(owner->connection);
   return true;
 }
@@ -34,11 +34,9 @@ bool Announced::make_way(const Expectation& expectation, const Connection& conne
 /// The same whenever one client announces one port to one server. The public port stays the same
 /// then: with another, the data connection would have the addresses and ports that the one before
 /// has behind the NAT, and conntrack drops it while it remembers that (TIME-WAIT).
-std::uint64_t Announced::drawn_number(const Expectation& expectation, const Connection& connection,
-                                      std::uint32_t attempt) const {
+std::uint64_t Announced::drawn_number(const Expectation& expectation, std::uint32_t attempt) const {
   const Port attempted{static_cast<std::uint16_t>(attempt)};
-  const Address inside = inside_endpoint(expectation, *connection.master).address;
-  return hash_(Tuple{{expectation.source, attempted}, {inside, expectation.real_port}});
+  return hash_(Tuple{{expectation.source, attempted}, expectation.inside});
 }
 
 Reason Announced::expect(const Connection& connection, Expectation& expectation,
@@ -48,8 +46,8 @@ Reason Announced::expect(const Connection& connection, Expectation& expectation,
   const std::uint32_t tries = may_change_port ? port_tries_max : 1;
   for (std::uint32_t attempt = 0; attempt < tries; ++attempt) {
     if (may_change_port) {
-      expectation.destination.port = public_port(expectation.real_port, policy, attempt,
-                                                 drawn_number(expectation, connection, attempt));
+      expectation.destination.port =
+          public_port(expectation.inside.port, policy, attempt, drawn_number(expectation, attempt));
     }
     if (!make_way(expectation, connection)) continue;
     switch (kernel_.add(expectation)) {
@@ -66,9 +64,8 @@ Reason Announced::expect(const Connection& connection, Expectation& expectation,
 
 void Announced::keep(Connection& connection, const Expectation& expectation, Time ends) {
   release(connection);
-  owners_.insert_or_assign(
-      announced_key(expectation),
-      Owner{connection.original, inside_endpoint(expectation, *connection.master)});
+  owners_.insert_or_assign(announced_key(expectation),
+                           Owner{connection.original, expectation.inside});
   connection.announced = expectation;
   if (!connection.expectation_is_live) use_.add_expectation(connection.client);
   connection.expectation_is_live = true;

@@ -55,8 +55,7 @@ class Announced {
 
   bool make_way(const Expectation& expectation, const Connection& connection);
   void release(const Connection& connection);
-  std::uint64_t drawn_number(const Expectation& expectation, const Connection& connection,
-                             std::uint32_t attempt) const;
+  std::uint64_t drawn_number(const Expectation& expectation, std::uint32_t attempt) const;
   Reason cap_reached(const Connection& connection, const Policy& policy) const;
 
   Expectations& kernel_;

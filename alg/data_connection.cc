@@ -24,27 +24,26 @@ Expectation expectation_for(const Policy& policy, const Master& master,
   expectation.zone = master.zone;
   expectation.source = active ? master.server() : master.client();
   expectation.destination.port = announcement.port;
-  expectation.real_port = announcement.port;
+  if (active) {
+    const std::uint16_t control_port = master.reply.source.port.number;
+    expectation.usual_source_port = Port{static_cast<std::uint16_t>(control_port - 1)};
+  }
   expectation.direction = active ? Direction::reply : Direction::original;
   if (names_own_end(policy, master, announcement)) {
     expectation.destination.address =
         active ? master.client_as_server_sees_it() : master.server_as_client_dials_it();
+    expectation.inside = {active ? master.client() : master.server(), announcement.port};
     expectation.follows_master = master.is_nated();
   } else {
     // A third host's connection is mapped by the firewall's own rules, if at all.
     expectation.destination.address = *announcement.address;
+    expectation.inside = expectation.destination;
   }
   return expectation;
 }
 
 Tuple announced_key(const Expectation& expectation) {
   return {{expectation.source, Port{}}, expectation.destination};
-}
-
-Endpoint inside_endpoint(const Expectation& expectation, const Master& master) {
-  if (!expectation.follows_master) return expectation.destination;
-  return {expectation.direction == Direction::reply ? master.client() : master.server(),
-          expectation.real_port};
 }
 
 Port public_port(Port announced, const Policy& policy, std::uint32_t attempt,

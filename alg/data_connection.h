@@ -19,9 +19,6 @@ bool names_own_end(const Policy& policy, const Master& master, const Announcemen
 /// Who may connect to what, as the gateway sees it.
 Tuple announced_key(const Expectation& expectation);
 
-/// Where the data connection ends up behind NAT.
-Endpoint inside_endpoint(const Expectation& expectation, const Master& master);
-
 /// The public port of try number `attempt`: the announced one first where the policy allows, then
 /// those that `random` picks (protocol rule 26).
 Port public_port(Port announced, const Policy& policy, std::uint32_t attempt, std::uint64_t random);

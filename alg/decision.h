@@ -26,7 +26,6 @@ struct Decision {
                        ///< single line
   std::string after;   ///< the line as it leaves
   std::optional<Expectation> expectation;
-  Endpoint maps_to;  ///< with an expectation: where the data connection ends up behind NAT
 };
 
 }  // namespace ftpalg

@@ -666,8 +666,8 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
     return;
   }
 
-  const bool may_change_port = can_edit && expectation.follows_master &&
-                               inside_endpoint(expectation, master) != expectation.destination;
+  const bool may_change_port =
+      can_edit && expectation.follows_master && expectation.inside != expectation.destination;
   if (const Reason reason = announced_.expect(connection, expectation, may_change_port, policy_);
       reason != Reason::none) {
     decide(passage, Action::forward, reason, line.text);
@@ -678,7 +678,6 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
     announced_.keep(connection, expectation, ends);
     Decision& decision = decide(passage, Action::forward, Reason::expected, line.text);
     decision.expectation = expectation;
-    decision.maps_to = inside_endpoint(expectation, *connection.master);
     return;
   }
 
@@ -694,7 +693,6 @@ void Engine::open(Passage& passage, const Line& line, const Announcement& announ
 
   Decision& decision = decide(passage, Action::rewrite, Reason::rewritten, line.text);
   decision.expectation = expectation;
-  decision.maps_to = inside_endpoint(expectation, *connection.master);
   const auto begin = static_cast<std::size_t>(position - line.begin);
   decision.after.replace(begin, edit.length, edit.text.view());
 }

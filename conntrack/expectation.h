@@ -12,7 +12,10 @@ struct Expectation {
   std::uint16_t zone = 0;  ///< the control connection's
   Address source;          ///< who will connect, as the gateway sees the first packet
   Endpoint destination;    ///< where to, before NAT: what was advertised
-  Port real_port;          ///< the port behind NAT that the connection is mapped to
+  Endpoint inside;         ///< where it ends up: the same, or what NAT maps it to
+  /// Where it comes from when a server keeps to RFC 959, section 3.2: the port below that of the
+  /// control connection. 0 where nothing is known.
+  Port usual_source_port;
   Direction direction = Direction::original;  ///< of the data connection, relative to the master
   bool follows_master = false;  ///< map both ends as the master's are; set when the master is NATed
 
@@ -21,7 +24,8 @@ struct Expectation {
 
 enum class ExpectationResult {
   added,
-  busy,    ///< another connection has announced the same destination to the same source
+  busy,    ///< another connection has announced the same destination to the same source, or has a
+           ///< data connection there that conntrack knows still
   failed,  ///< no carrier on the master, no memory, or the kernel refused; nothing was changed
 };
 

@@ -141,6 +141,7 @@ Format default_format() {
 tl::expected<Applied, std::string> apply(const Ruleset& ruleset, std::optional<Format> format) {
   if (const auto may = may_change_rules(); !may) return tl::make_unexpected(may.error());
   const Format chosen = format ? *format : default_format();
+  if (const auto reason = obstacle(ruleset, chosen)) return tl::make_unexpected(*reason);
   auto applied = chosen == Format::nft ? apply_nft(ruleset) : apply_iptables(ruleset, chosen);
   if (!applied) return applied;
 

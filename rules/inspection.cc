@@ -166,6 +166,11 @@ std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> fo
     if (shows_ours(firewall, each)) present.push_back(each);
   }
   const Format chosen = format.value_or(present.empty() ? default_format() : present.front());
+  if (const auto reason = obstacle(ruleset, chosen)) {
+    Ruleset fewer = ruleset;
+    fewer.queues = iptables_queues_max;
+    return {{*reason, apply_command(fewer, chosen)}};
+  }
   for (const Format other : present) {
     if (other == chosen) continue;
     found.push_back({fmt::format("rules of ftpalg are there in format {} too, so that packets are "

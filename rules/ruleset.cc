@@ -87,6 +87,14 @@ tl::expected<Ruleset, std::string> validated(Ruleset ruleset) {
   return ruleset;
 }
 
+std::optional<std::string> obstacle(const Ruleset& ruleset, Format format) {
+  if (format == Format::nft || ruleset.queues <= iptables_queues_max) return std::nullopt;
+  return fmt::format(
+      "iptables tells no more than {0} queues apart; give --queues {0} or less, or use "
+      "--format nft",
+      iptables_queues_max);
+}
+
 std::string_view name(Format format) {
   return std::ranges::find(format_names, format, &decltype(format_names)::value_type::first)
       ->second;

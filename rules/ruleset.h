@@ -28,8 +28,10 @@ inline constexpr std::string_view carrier_chain = "FTPALG-CARRIER";
 inline constexpr std::string_view queue_chain = "FTPALG-QUEUE";
 inline constexpr std::string_view spread_chain = "FTPALG-SPREAD";
 
-/// As many as the iptables match cluster can tell apart.
-inline constexpr std::uint16_t queues_max = 32;
+inline constexpr std::uint16_t queues_max = 64;
+/// The match cluster of iptables 1.8 takes no node mask above 32 (libxt_cluster), though it prints
+/// them: what iptables-save has written could not be restored.
+inline constexpr std::uint16_t iptables_queues_max = 6;
 
 /// One for each processor, up to four. The same as long as the process lives.
 std::uint16_t default_queues();
@@ -67,6 +69,9 @@ enum class Format {
   iptables,         ///< iptables over nf_tables
   iptables_legacy,  ///< iptables over the older x_tables
 };
+
+/// Nothing, or why `format` cannot write the ruleset, and what would be right.
+std::optional<std::string> obstacle(const Ruleset& ruleset, Format format);
 
 /// "nft", "iptables" or "iptables-legacy", as the option --format takes it.
 std::string_view name(Format format);

@@ -21,7 +21,7 @@ struct Dialog {
 
 std::string describe(const Expectation& expectation) {
   return expectation.source.text() + " -> " + expectation.destination.text() + ", " +
-         std::to_string(expectation.real_port.number);
+         std::to_string(expectation.inside.port.number);
 }
 
 const std::string login_to_server = "USER a\r\nPASS b\r\n";
@@ -252,7 +252,7 @@ TEST_CASE("rule 26: two clients that announce the same port get two public ports
   clients.say("10.0.0.3", "PORT 10,0,0,3,195,80\r\n");
   REQUIRE(clients.expected().size() == 2);
   const Expectation& second = clients.expected()[1];
-  CHECK(second.real_port == Port{50000});
+  CHECK(second.inside.port == Port{50000});
   CHECK(second.destination.port != Port{50000});
   CHECK(second.destination.port >= Port{49152});  // a dynamic one (RFC 6335)
 }
@@ -276,7 +276,7 @@ TEST_CASE("a configured range decides the public port") {
   REQUIRE(conversation.expectations().all().size() == 1);
   const Expectation& expectation = conversation.expectations().all()[0];
   CHECK(policy.data_ports->contains(expectation.destination.port));
-  CHECK(expectation.real_port == Port{50000});
+  CHECK(expectation.inside.port == Port{50000});
 }
 
 // The life of an expectation.

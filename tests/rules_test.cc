@@ -85,10 +85,14 @@ TEST_CASE("a ruleset is validated", "[rules]") {
     INFO(carrier);
     CHECK_FALSE(validated(ruleset).has_value());
   }
-  CHECK(validated(with_queues(32)).has_value());
+  CHECK(validated(with_queues(64)).has_value());
   CHECK(validated(with_queues(0)).error() ==
-        "0 queues cannot be had; give 1 to 32, as in --queues 2");
-  CHECK_FALSE(validated(with_queues(33)).has_value());
+        "0 queues cannot be had; give 1 to 64, as in --queues 2");
+  CHECK_FALSE(validated(with_queues(65)).has_value());
+  CHECK(obstacle(with_queues(65), Format::nft) == std::nullopt);
+  CHECK(obstacle(with_queues(6), Format::iptables) == std::nullopt);
+  CHECK(obstacle(with_queues(7), Format::iptables_legacy) ==
+        "iptables tells no more than 6 queues apart; give --queues 6 or less, or use --format nft");
   Ruleset last = with_queues(2);
   last.queue = 65534;
   CHECK(validated(last).has_value());

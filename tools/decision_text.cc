@@ -41,9 +41,9 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
-std::string expectation_text(const Decision& decision) {
-  return fmt::format("{} -> {}, mapped to {}", decision.expectation->source.text(),
-                     decision.expectation->destination.text(), decision.maps_to.text());
+std::string expectation_text(const Expectation& expectation) {
+  return fmt::format("{} -> {}, mapped to {}", expectation.source.text(),
+                     expectation.destination.text(), expectation.inside.text());
 }
 
 nlohmann::ordered_json expectation_json(const Decision& decision) {
@@ -51,7 +51,7 @@ nlohmann::ordered_json expectation_json(const Decision& decision) {
   return {{"source", decision.expectation->source.text()},
           {"destination", decision.expectation->destination.address.text()},
           {"port", decision.expectation->destination.port.number},
-          {"maps_to", decision.maps_to.text()}};
+          {"maps_to", decision.expectation->inside.text()}};
 }
 
 std::string decision_text(const Decision& decision) {
@@ -65,7 +65,7 @@ std::string decision_text(const Decision& decision) {
     result += fmt::format("{} line '{}': {}", sender(decision.direction), escaped(decision.before),
                           text(decision.reason));
   }
-  if (decision.expectation) result += fmt::format(" ({})", expectation_text(decision));
+  if (decision.expectation) result += fmt::format(" ({})", expectation_text(*decision.expectation));
   return result;
 }
 

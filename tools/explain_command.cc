@@ -78,7 +78,7 @@ void print_text(const SaidLine& said, const Explained& explained, bool was_opaqu
   if (explained.text != bytes) {
     fmt::print("   leaves:{}{}\n", explained.text.empty() ? "" : " ", escaped(explained.text));
   }
-  if (decision.expectation) fmt::print("   expect: {}\n", expectation_text(decision));
+  if (decision.expectation) fmt::print("   expect: {}\n", expectation_text(*decision.expectation));
   if (explained.opaque && !was_opaque) fmt::print("   opaque: no later line is read\n");
 }
 

@@ -21,6 +21,7 @@ namespace {
 
 int show(const rules::Ruleset& ruleset, std::optional<rules::Format> asked) {
   const rules::Format format = asked.value_or(rules::default_format());
+  if (const auto reason = rules::obstacle(ruleset, format)) return failed(*reason);
   fmt::print("{}", format == rules::Format::nft ? rules::nft_shell_text(ruleset)
                                                 : rules::iptables_shell_text(ruleset, format));
   return EXIT_SUCCESS;

@@ -173,7 +173,7 @@ void put_follow_master(nlmsghdr* message, const Expectation& expectation) {
   mnl_attr_nest_end(message, ip);
   nlattr* protocol = mnl_attr_nest_start(message, CTA_TUPLE_PROTO);
   mnl_attr_put_u8(message, CTA_PROTO_NUM, IPPROTO_TCP);
-  mnl_attr_put_u16(message, CTA_PROTO_SRC_PORT, network_order(expectation.real_port));
+  mnl_attr_put_u16(message, CTA_PROTO_SRC_PORT, network_order(expectation.inside.port));
   mnl_attr_put_u16(message, CTA_PROTO_DST_PORT, 0);
   mnl_attr_nest_end(message, protocol);
   mnl_attr_nest_end(message, tuple);
@@ -182,6 +182,16 @@ void put_follow_master(nlmsghdr* message, const Expectation& expectation) {
 
 void set_zone(nf_expect* expectation, std::uint16_t zone) {
   if (zone != 0) nfexp_set_attr_u16(expectation, ATTR_EXP_ZONE, zone);
+}
+
+/// An object that names the expectation in the kernel's table.
+ExpectationObject object_named_by(const Expectation& expectation) {
+  ExpectationObject object(nfexp_new());
+  const ConntrackObject expected =
+      object_with({{expectation.source, Port{0}}, expectation.destination});
+  nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
+  set_zone(object.get(), expectation.zone);
+  return object;
 }
 
 }  // namespace
@@ -313,6 +323,26 @@ std::optional<std::chrono::seconds> Ctnetlink::keep(const Master& master,
 }
 
 ExpectationResult Ctnetlink::add(const Expectation& expectation) {
+  if (is_in_use_elsewhere(expectation)) return ExpectationResult::busy;
+  int error = create(expectation);
+  if (error == EEXIST && is_installed_by_master(expectation)) {
+    remove(expectation);
+    error = create(expectation);
+  }
+  switch (error) {
+    case 0:
+      return ExpectationResult::added;
+    case EBUSY:
+    case EEXIST:
+      return ExpectationResult::busy;
+    default:
+      return ExpectationResult::failed;
+  }
+}
+
+/// EEXIST when there is one already of the same connection: not NLM_F_EXCL would have the kernel
+/// say yes, and leave it to whatever master it has (ctnetlink_new_expect).
+int Ctnetlink::create(const Expectation& expectation) {
   const ConntrackObject master = object_with(expectation.master);
   const ConntrackObject expected =
       object_with({{expectation.source, Port{0}}, expectation.destination});
@@ -326,31 +356,39 @@ ExpectationResult Ctnetlink::add(const Expectation& expectation) {
 
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW,
-                                    NLM_F_CREATE, protocol_family(expectation.source));
+                                    NLM_F_CREATE | NLM_F_EXCL, protocol_family(expectation.source));
   nfexp_nlmsg_build(message, object.get());
   if (expectation.follows_master) put_follow_master(message, expectation);
+  return transact(message);
+}
 
-  switch (transact(message)) {
-    case 0:
-      return ExpectationResult::added;
-    case EBUSY:
-      return ExpectationResult::busy;
-    default:
-      return ExpectationResult::failed;
-  }
+bool Ctnetlink::is_installed_by_master(const Expectation& expectation) {
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0,
+                                    protocol_family(expectation.source));
+  nfexp_nlmsg_build(message, object_named_by(expectation).get());
+  bool is = false;
+  transact(message, [&](const nlmsghdr* answer) {
+    const auto listed = read_listed(answer);
+    is = listed && listed->master == expectation.master;
+  });
+  return is;
+}
+
+/// Whether another inside endpoint has the connection that a server would make now from its usual
+/// port, or had it so lately that TCP remembers it (TIME-WAIT): the server could not make it again.
+bool Ctnetlink::is_in_use_elsewhere(const Expectation& expectation) {
+  if (!expectation.follows_master || expectation.usual_source_port == Port{0}) return false;
+  const Tuple tuple{{expectation.source, expectation.usual_source_port}, expectation.destination};
+  const auto found = find(tuple, expectation.zone);
+  return found && found->original == tuple && found->reply.source != expectation.inside;
 }
 
 void Ctnetlink::remove(const Expectation& expectation) {
-  const ExpectationObject object(nfexp_new());
-  const ConntrackObject expected =
-      object_with({{expectation.source, Port{0}}, expectation.destination});
-  nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
-  set_zone(object.get(), expectation.zone);
-
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0,
                                     protocol_family(expectation.source));
-  nfexp_nlmsg_build(message, object.get());
+  nfexp_nlmsg_build(message, object_named_by(expectation).get());
   transact(message);
 }
 

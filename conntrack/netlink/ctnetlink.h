@@ -65,6 +65,9 @@ class Ctnetlink final : public Masters, public Expectations {
   explicit Ctnetlink(NetlinkSocket socket) : socket_(std::move(socket)) {}
   int get(const Tuple& tuple, std::uint16_t zone,
           const std::function<void(const nf_conntrack*)>& on_entry);
+  int create(const Expectation& expectation);
+  bool is_installed_by_master(const Expectation& expectation);
+  bool is_in_use_elsewhere(const Expectation& expectation);
   int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_message = {});
 
   NetlinkSocket socket_;

@@ -154,7 +154,7 @@ Ability probe_expectation(Ctnetlink& ctnetlink, const Master& master) {
   expectation.master = master.original;
   expectation.source = master.server_as_client_dials_it();
   expectation.destination = {master.client_as_server_sees_it(), data_port};
-  expectation.real_port = data_port;
+  expectation.inside = {master.client(), data_port};
   expectation.direction = Direction::reply;
   expectation.follows_master = true;
   if (ctnetlink.add(expectation) != ExpectationResult::added) {

@@ -21,10 +21,10 @@ struct FamilyAbilities {
 };
 
 struct KernelAbilities {
-  Ability nfqueue;    ///< a queue can be bound, and hands out whole packets
+  Ability nfqueue;      ///< a queue can be bound, and hands out whole packets
   Ability connections;  ///< a queue tells of the connection with each packet (NFQA_CT)
-  Ability ctnetlink;  ///< a connection can be created and found
-  Ability marks;      ///< bits of the connection mark can be set, and the others stay
+  Ability ctnetlink;    ///< a connection can be created and found
+  Ability marks;        ///< bits of the connection mark can be set, and the others stay
   FamilyAbilities ipv4;
   FamilyAbilities ipv6;
 };

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-r"""Two clients behind one public address announce the same port: port_collision.py next_free|from_range
+r"""Two clients behind one public address announce the same port: port_collision.py next_free|from_range|remembered
 
-The server is vsftpd, which dials only when the transfer is asked for: both announcements stand at once.
+The server is vsftpd, which dials only when the transfer is asked for: both announcements stand at once, or (remembered)
+the first client has gone when the second one comes. It dials from port 20 always, so that a connection that conntrack
+remembers cannot be made again. The clients are served by two workers as a rule, who know nothing of each other.
 
     client --------+
                    [ router ] ------------------------------- server
@@ -21,6 +23,7 @@ from topology import add_other_client, add_route, snat
 
 PORT = 40000
 RANGE = (50000, 50009)
+QUEUES = 6
 
 
 def next_free():
@@ -31,6 +34,20 @@ def from_range():
     collide("--data-ports", "{}-{}".format(*RANGE), on_collision=lambda port: RANGE[0] <= port <= RANGE[1])
 
 
+def remembered():
+    with Lab() as lab:
+        scene = snat(lab, plans("ipv4")[0])
+        other = _second_client(lab, scene)
+        server = Vsftpd(lab, scene.server, scene.plan.server)
+        [router] = gateway.start_all(lab, scene, "--queues", QUEUES)
+        for client, name in ((scene.client, "one.bin"), (other, "two.bin")) * 2:
+            with Session(client, server, scene.dial, "PORT") as session, session.announced(PORT) as listener:
+                session.download_to(listener, name)
+                session.quit()
+        _expect_ports(server, scene, lambda port: port != PORT)
+        router.stop()
+
+
 def collide(*options, on_collision):
     for family in ("ipv4", "ipv6"):
         for plan in plans(family):
@@ -38,7 +55,7 @@ def collide(*options, on_collision):
                 scene = snat(lab, plan)
                 other = _second_client(lab, scene)
                 server = Vsftpd(lab, scene.server, plan.server)
-                [router] = gateway.start_all(lab, scene, *options)
+                [router] = gateway.start_all(lab, scene, "--queues", QUEUES, *options)
                 for mode in ("PORT", "EPRT") if family == "ipv4" else ("EPRT",):
                     _announce_both(scene, other, server, mode)
                 _expect_ports(server, scene, on_collision)
@@ -80,4 +97,4 @@ def _expect_ports(server, scene, on_collision):
 
 
 if __name__ == "__main__":
-    runner.main_of({"next_free": next_free, "from_range": from_range})
+    runner.main_of({"next_free": next_free, "from_range": from_range, "remembered": remembered})

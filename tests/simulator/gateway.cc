@@ -28,7 +28,7 @@ ExpectationResult WatchedExpectations::add(const Expectation& expectation) {
   if (fails_) return ExpectationResult::failed;
   const ExpectationResult result = live_.add(expectation);
   if (result == ExpectationResult::added) {
-    grants_.push_back({expectation.real_port.number, expectation.destination.port.number});
+    grants_.push_back({expectation.inside.port.number, expectation.destination.port.number});
   }
   return result;
 }

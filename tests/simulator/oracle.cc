@@ -105,8 +105,9 @@ bool Oracle::check_expectation(const Line& line, std::uint16_t public_port, Rand
   const Expectation found = live[0];
   if (found != ideal) {
     return find(fmt::format("expected is {} -> {} ({}), should be {} -> {} ({})",
-                            found.source.text(), found.destination.text(), found.real_port.number,
-                            ideal.source.text(), ideal.destination.text(), ideal.real_port.number));
+                            found.source.text(), found.destination.text(), found.inside.port.number,
+                            ideal.source.text(), ideal.destination.text(),
+                            ideal.inside.port.number));
   }
   ++figures_.opened;
   if (random.chance(500)) gateway_.expectations().consume(found);

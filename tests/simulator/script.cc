@@ -488,7 +488,11 @@ Expectation ideal_expectation(const Line& line, const Master& master, std::uint1
   expectation.destination.address =
       active ? master.client_as_server_sees_it() : master.server_as_client_dials_it();
   expectation.destination.port = Port{public_port};
-  expectation.real_port = Port{line.port};
+  expectation.inside = {active ? master.client() : master.server(), Port{line.port}};
+  if (active) {
+    expectation.usual_source_port =
+        Port{static_cast<std::uint16_t>(master.reply.source.port.number - 1)};
+  }
   expectation.direction = active ? Direction::reply : Direction::original;
   expectation.follows_master = master.is_nated();
   return expectation;
