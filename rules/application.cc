@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "rules/firewall.h"
 #include "rules/iptables_exchange.h"
 #include "rules/iptables_text.h"
 #include "rules/nft_text.h"
@@ -142,6 +143,13 @@ tl::expected<Applied, std::string> apply(const Ruleset& ruleset, std::optional<F
   if (const auto may = may_change_rules(); !may) return tl::make_unexpected(may.error());
   const Format chosen = format ? *format : default_format();
   if (const auto reason = obstacle(ruleset, chosen)) return tl::make_unexpected(*reason);
+  if (chosen != Format::nft) {
+    const auto zones = zones_in_the_way(read_firewall(), ruleset);
+    if (!zones.empty()) {
+      return tl::make_unexpected(
+          fmt::format("{}; nothing was changed; mend: {}", zones.front().what, zones.front().mend));
+    }
+  }
   auto applied = chosen == Format::nft ? apply_nft(ruleset) : apply_iptables(ruleset, chosen);
   if (!applied) return applied;
 

@@ -9,6 +9,7 @@
 #include <tl/expected.hpp>
 
 #include "rules/application.h"
+#include "rules/firewall.h"
 #include "rules/iptables_exchange.h"
 #include "rules/iptables_text.h"
 #include "rules/nft_text.h"
@@ -20,78 +21,10 @@
 namespace ftpalg::rules {
 namespace {
 
-constexpr std::array both_families{Family::ipv4, Family::ipv6};
-constexpr std::array iptables_formats{Format::iptables, Format::iptables_legacy};
-
 const std::string list_own_table = fmt::format("list table inet {}", own_name);
 
 void append(std::vector<Discrepancy>& to, std::vector<Discrepancy> from) {
   std::ranges::move(from, std::back_inserter(to));
-}
-
-struct FamilyListing {
-  Format format;
-  Family family;
-  IptablesListing listing;
-};
-
-// Everything the firewall holds that matters here.
-struct Firewall {
-  std::vector<FamilyListing> iptables;
-  std::optional<NftTable> own_table;
-  std::vector<NftTable> nft_tables;
-  std::vector<Discrepancy> unreadable;
-};
-
-// Foreign tables go through the program, not through libnftables: nft 1.0.6 aborts on some
-// listings (a concatenation with a field of less than 8 bits), and that must not end this process.
-tl::expected<std::vector<NftTable>, std::string> list_nft_ruleset() {
-  const auto nft = find_program("nft");
-  if (!nft) return tl::make_unexpected("nft is not installed; mend: apt-get install nftables");
-  const auto result = run_program({*nft, "-a", "-s", "-y", "-nn", "list", "ruleset"});
-  if (!result) return tl::make_unexpected(result.error());
-  if (result->exit_status != 0) {
-    return tl::make_unexpected(
-        fmt::format("'nft list ruleset' failed (exit status {})", result->exit_status));
-  }
-  return parse_nft_listing(result->out);
-}
-
-Firewall read_firewall() {
-  Firewall firewall;
-  for (const Format format : iptables_formats) {
-    for (const Family family : both_families) {
-      if (!has_iptables(format, family)) continue;
-      if (auto listing = read_iptables(format, family)) {
-        firewall.iptables.push_back({format, family, std::move(*listing)});
-      } else if (family == Family::ipv4) {
-        firewall.unreadable.push_back(
-            {fmt::format("rules of format {} cannot be read: {}", name(format), listing.error()),
-             "run this command as root"});
-      }
-    }
-  }
-
-  if (const auto own = run_nft(list_own_table)) {
-    auto tables = parse_nft_listing(*own);
-    if (!tables.empty()) firewall.own_table = std::move(tables.front());
-  }
-  if (auto tables = list_nft_ruleset()) {
-    // What iptables-nft keeps there is looked at in iptables' own words.
-    std::erase_if(*tables, [&](const NftTable& table) {
-      return std::ranges::any_of(firewall.iptables, [&](const FamilyListing& each) {
-        const std::string_view family = each.family == Family::ipv4 ? "ip" : "ip6";
-        return each.format == Format::iptables && table.family == family &&
-               !each.listing.table(table.name).name.empty();
-      });
-    });
-    firewall.nft_tables = std::move(*tables);
-  } else if (find_program("nft")) {
-    firewall.unreadable.push_back(
-        {fmt::format("foreign nft rules cannot be read: {}", tables.error()),
-         "run this command as root, and see that 'nft list ruleset' works"});
-  }
-  return firewall;
 }
 
 bool shows_ours(const Firewall& firewall, Format format) {
@@ -192,6 +125,7 @@ std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> fo
                       : shadows_in_iptables(each.listing, ruleset, each.format, each.family));
   }
 
+  if (chosen != Format::nft) append(found, zones_in_the_way(firewall, ruleset));
   const std::vector<Discrepancy> ftp_helper = ftp_helper_in(firewall, ruleset);
   std::vector<Discrepancy> shadows = shadows_in_nft(firewall.nft_tables, ruleset);
   // A rule that gives the ftp helper shadows ours as well; once is enough.

@@ -147,6 +147,15 @@ void find_nft_shadows(const NftTable& table, const NftChain& chain, const Rulese
   }
 }
 
+Discrepancy zone_conflict(const std::string& rule, std::string_view effect,
+                          const Ruleset& ruleset) {
+  return {
+      fmt::format("{} puts control connections into a conntrack zone, {}", rule, effect),
+      fmt::format("{}, on a kernel that has 'queue' for nft; or leave control connections out of "
+                  "that rule",
+                  apply_command(ruleset, Format::nft))};
+}
+
 std::vector<std::string> texts(const std::vector<NftRule>& rules) {
   std::vector<std::string> result;
   for (const NftRule& rule : rules) result.push_back(rule.text);
@@ -311,6 +320,49 @@ std::vector<Discrepancy> shadows_in_nft(const std::vector<NftTable>& tables,
       const bool same_hook = chain.hook() == "prerouting" || chain.hook() == "output";
       if (same_hook && chain.priority().value_or(0) < queue_priority) {
         find_nft_shadows(table, chain, ruleset, found);
+      }
+    }
+  }
+  return found;
+}
+
+std::vector<Discrepancy> zones_in_iptables(const IptablesListing& listing, const Ruleset& ruleset,
+                                           Family family) {
+  constexpr std::array options{std::string_view{"--zone"}, std::string_view{"--zone-orig"},
+                               std::string_view{"--zone-reply"}};
+  std::vector<Discrepancy> found;
+  for (const IptablesRule& rule : listing.table("raw").rules) {
+    const bool sets_zone =
+        rule.target() == "CT" && std::ranges::any_of(options, [&](std::string_view option) {
+          return !rule.value_of(option).empty();
+        });
+    if (!sets_zone || !may_reach(rule, ruleset.control_ports)) continue;
+    found.push_back(
+        zone_conflict(fmt::format("{} rule '-A {} {}' of table raw", ip_version(family), rule.chain,
+                                  rule.specification),
+                      "which rules of ftpalg for iptables would take one direction of them "
+                      "out of, and so break them",
+                      ruleset));
+  }
+  return found;
+}
+
+std::vector<Discrepancy> zones_in_nft(const std::vector<NftTable>& tables, const Ruleset& ruleset) {
+  constexpr std::array statements{std::string_view{"ct zone set"},
+                                  std::string_view{"ct original zone set"},
+                                  std::string_view{"ct reply zone set"}};
+  std::vector<Discrepancy> found;
+  for (const NftTable& table : tables) {
+    for (const NftChain& chain : table.chains) {
+      for (const NftRule& rule : chain.rules) {
+        const bool sets_zone = std::ranges::any_of(statements, [&](std::string_view statement) {
+          return rule.text.find(statement) != rule.text.npos;
+        });
+        if (!sets_zone || !may_reach(rule.text, ruleset.control_ports)) continue;
+        found.push_back(zone_conflict(
+            fmt::format("nft rule '{}' in table {}, chain {},", rule.text, table.title(),
+                        chain.name),
+            "where rules of ftpalg for iptables cannot give them a carrier", ruleset));
       }
     }
   }

@@ -44,6 +44,14 @@ std::vector<Discrepancy> shadows_in_iptables(const IptablesListing& listing, con
 std::vector<Discrepancy> shadows_in_nft(const std::vector<NftTable>& tables,
                                         const Ruleset& ruleset);
 
+/// Rules that put control connections into a conntrack zone. Rules of format iptables break these
+/// beside a CT target for zones, since of two CT targets the first one counts, so that the
+/// carrier's takes the packets of one direction out of the zone again (xt_ct_target; tried). Where
+/// nft has set the zone they have no effect.
+std::vector<Discrepancy> zones_in_iptables(const IptablesListing& listing, const Ruleset& ruleset,
+                                           Family family);
+std::vector<Discrepancy> zones_in_nft(const std::vector<NftTable>& tables, const Ruleset& ruleset);
+
 /// Foreign rules that read or write bits of the done mark: they take the gateway's mark for theirs,
 /// or theirs is taken for the gateway's.
 std::vector<Discrepancy> mark_conflicts(const std::vector<IptablesListing>& listings,

@@ -678,6 +678,39 @@ TEST_CASE("foreign rules hooked before ours are found", "[rules]") {
   CHECK(in_iptables[0].mend == "iptables -t raw -D PREROUTING -p tcp -j CT --notrack");
 }
 
+TEST_CASE("rules that put control connections into a zone are found", "[rules]") {
+  const auto in_iptables = [](const std::string& rule) {
+    return zones_in_iptables(parse_iptables_listing("*raw\n-A PREROUTING " + rule + "\n"), {},
+                             Family::ipv4);
+  };
+  CHECK(in_iptables("-i eth1 -j CT --zone 5").size() == 1);
+  CHECK(in_iptables("-p tcp -m tcp --dport 21 -j CT --zone-orig 5").size() == 1);
+  CHECK(in_iptables("-p tcp -j CT --zone-reply mark").size() == 1);
+  CHECK(in_iptables("-p udp -j CT --zone 5").empty());
+  CHECK(in_iptables("-p tcp -m tcp --dport 80 -j CT --zone 5").empty());
+  CHECK(in_iptables("-p tcp -m tcp --dport 21 -j CT --helper sane").empty());
+  CHECK(zones_in_iptables(own_listing({}, Family::ipv4), {}, Family::ipv4).empty());
+
+  const auto found = zones_in_nft(parse_nft_listing(R"(table inet tenants {
+	chain prerouting {
+		type filter hook prerouting priority -300; policy accept;
+		iifname "a" ct zone set 1 # handle 2
+		iifname "b" ct original zone set 2 # handle 3
+		udp dport 53 ct zone set 3 # handle 4
+		ct zone 1 accept # handle 5
+	}
+}
+)"),
+                                  {});
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].what ==
+        "nft rule 'iifname \"a\" ct zone set 1' in table inet tenants, chain prerouting, puts "
+        "control "
+        "connections into a conntrack zone, where rules of ftpalg for iptables cannot give them a "
+        "carrier");
+  CHECK(found[0].mend.starts_with("ftpalg rules apply --format nft"));
+}
+
 TEST_CASE("our nft table is compared with what it should be", "[rules]") {
   const std::string_view listing = R"(table inet ftpalg {
 	ct helper carrier_ipv4 {

@@ -10,7 +10,7 @@ import gateway
 from failure import Failure
 
 PROGRAMS = ("ip", "nft", "iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "conntrack", "setpriv",
-            "unshare", "curl", "lftp", "tnftp")
+            "unshare", "strace", "curl", "lftp", "tnftp")
 
 
 def require_everything():
