@@ -12,6 +12,7 @@
 #include "rules/nft_text.h"
 #include "rules/nft_transaction.h"
 #include "rules/privilege.h"
+#include "rules/scratch_namespace.h"
 
 namespace ftpalg::rules {
 namespace {
@@ -165,6 +166,12 @@ tl::expected<Applied, std::string> apply(const Ruleset& ruleset, std::optional<F
     }
   }
   return applied;
+}
+
+std::optional<tl::expected<Applied, std::string>> rehearse(const Ruleset& ruleset, Format format) {
+  std::optional<tl::expected<Applied, std::string>> applied;
+  const auto done = in_scratch_namespace([&] { applied = apply(ruleset, format); });
+  return done ? applied : std::nullopt;
 }
 
 tl::expected<Removed, std::string> remove(std::optional<Format> format) {

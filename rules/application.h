@@ -28,6 +28,10 @@ struct Applied {
 tl::expected<Applied, std::string> apply(const Ruleset& ruleset,
                                          std::optional<Format> format = std::nullopt);
 
+/// As apply(), but in a network namespace that ends with the call: what this kernel and the
+/// programs here make of the rules. Nothing where such a namespace cannot be made (CAP_SYS_ADMIN).
+std::optional<tl::expected<Applied, std::string>> rehearse(const Ruleset& ruleset, Format format);
+
 struct Removed {
   std::vector<Format> formats;  ///< where something of ours was found
 };

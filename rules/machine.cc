@@ -2,12 +2,14 @@
 #include "rules/machine.h"
 
 #include <fmt/format.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 
+#include "rules/application.h"
 #include "rules/inspection.h"
 #include "rules/iptables_exchange.h"
 #include "rules/nft_transaction.h"
@@ -67,7 +69,13 @@ std::optional<std::uint32_t> queue_owner_port(std::string_view proc_text, std::u
 Machine look_at_this_machine(const Ruleset& ruleset, std::optional<Format> format) {
   Machine machine;
   machine.privileges = effective_privileges();
+  utsname kernel{};
+  if (uname(&kernel) == 0) machine.kernel = kernel.release;
   machine.has_ipv6 = kernel_has_ipv6();
+  machine.format = format.value_or(default_format());
+  if (const auto applied = rehearse(ruleset, machine.format); applied && !*applied) {
+    machine.rehearsal = applied->error();
+  }
   machine.rules = verify(ruleset, format);
   machine.mark_conflicts = mark_conflicts(ruleset);
   if (machine.privileges.net_admin) machine.nft_has_queue = nft_has_queue();

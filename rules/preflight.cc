@@ -55,6 +55,7 @@ void check_kernel(const Ruleset& ruleset, const Machine& machine, std::vector<Fi
     return;
   }
   const Trials& trials = *machine.trials;
+  findings.push_back(ok("kernel", fmt::format("Linux {}", machine.kernel)));
   const Severity ipv6 = machine.has_ipv6 ? Severity::warning : Severity::note;
   const std::string other_carrier = fmt::format(
       "modprobe nf_conntrack_{}, or name another helper that is inert on FTP by --carrier",
@@ -124,6 +125,24 @@ void check_forwarding(const Machine& machine, std::vector<Finding>& findings) {
   };
   judge_one("forwarding, IPv4", forwards_ipv4, ipv4);
   if (machine.has_ipv6) judge_one("forwarding, IPv6", forwards_ipv6, ipv6);
+}
+
+// Errors name their mend at their end.
+Finding refused(std::string name, const std::string& error) {
+  constexpr std::string_view separator = "mend: ";
+  const std::size_t mend = error.rfind(separator);
+  if (mend == error.npos) return wrong(std::move(name), Severity::needed, error, "see above");
+  const std::size_t end = error.find_last_not_of("; \n", mend - 1);
+  return wrong(std::move(name), Severity::needed, error.substr(0, end + 1),
+               error.substr(mend + separator.size()));
+}
+
+void check_rehearsal(const Machine& machine, std::vector<Finding>& findings) {
+  const std::string what = fmt::format("rules of format {}", name(machine.format));
+  findings.push_back(machine.rehearsal
+                         ? refused("firewall", fmt::format("{} cannot be put in place: {}", what,
+                                                           *machine.rehearsal))
+                         : ok("firewall", fmt::format("takes {}", what)));
 }
 
 void check_rules(const Machine& machine, std::vector<Finding>& findings) {
@@ -203,6 +222,7 @@ std::vector<Finding> preflight(const Ruleset& ruleset, const Machine& machine) {
   check_kernel(ruleset, machine, findings);
   check_queue_owners(ruleset, machine, findings);
   check_forwarding(machine, findings);
+  if (machine.privileges.net_admin) check_rehearsal(machine, findings);
   check_rules(machine, findings);
   check_sysctls(ruleset, machine, findings);
   return findings;

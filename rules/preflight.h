@@ -55,8 +55,12 @@ struct QueueOwner {
 
 struct Machine {
   Privileges privileges;
+  std::string kernel;  ///< its release, as uname(2) has it
   bool has_ipv6 = true;
-  tl::expected<Trials, std::string> trials;          ///< or why nothing could be tried
+  tl::expected<Trials, std::string> trials;  ///< or why nothing could be tried
+  /// Why the rules cannot be put in place here, if they cannot; what was tried is in `format`.
+  Trial rehearsal;
+  Format format = Format::nft;
   std::vector<Discrepancy> rules;                    ///< what verify() found
   std::vector<Discrepancy> mark_conflicts;           ///< what mark_conflicts() found
   std::optional<bool> nft_has_queue;                 ///< nothing where it could not be tried

@@ -906,6 +906,18 @@ TEST_CASE("preflight names what is wrong, and how bad it is", "[rules]") {
     machine.has_ipv6 = false;
     CHECK(judged("offsets, IPv6") == Severity::note);
   }
+  SECTION("rules that the firewall does not take") {
+    machine.format = Format::iptables;
+    machine.rehearsal =
+        "iptables-restore failed: no match 'cluster'; nothing was changed; mend: --queues 1";
+    CHECK(judged("firewall") == Severity::needed);
+    const auto findings = preflight({}, machine);
+    const auto found = std::ranges::find(findings, "firewall", &Finding::name);
+    CHECK(found->detail ==
+          "rules of format iptables cannot be put in place: iptables-restore failed: no "
+          "match 'cluster'; nothing was changed");
+    CHECK(found->mend == "--queues 1");
+  }
   SECTION("a queue that is taken") {
     machine.queue_owners = {QueueOwner{22, 1234, "suricata"}};
     CHECK(judged("queue 22") == Severity::needed);

@@ -261,7 +261,11 @@ QueueAbilities probe_queue() {
   Request connections{NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG, 0, Family::ipv4, any_queue};
   mnl_attr_put_u32(connections.header(), NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_CONNTRACK));
   mnl_attr_put_u32(connections.header(), NFQA_CFG_MASK, htonl(NFQA_CFG_F_CONNTRACK));
-  return {{}, send(*socket, connections)};
+  if (const auto told = send(*socket, connections); !told) {
+    return {{},
+            because("no packet comes with what conntrack knows of its connection", told.error())};
+  }
+  return {{}, {}};
 }
 
 KernelAbilities probe_in_this_namespace(const std::string& carrier) {
