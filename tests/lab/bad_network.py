@@ -35,12 +35,12 @@ from servers import Vsftpd
 from topology import Scene, both, one_router
 
 SESSIONS = int(os.environ.get("SESSIONS", 20))
-SESSIONS_AT_ONCE = 20
+SESSIONS_AT_ONCE = 10
 ROUNDS = max(2, SESSIONS // SESSIONS_AT_ONCE)
 TRANSFERS = 5
 FILE_BYTES = 20_000
 SLOWER_MAX = 1.10
-IDLE_MIN = 0.25
+IDLE_MIN = 0.5
 RESAMPLED = 400
 
 # What netem does to packets on each cable, both ways: half of what they meet on their whole way. Each takes its time: only
@@ -145,7 +145,7 @@ def _judge(what, plain, kernel, gateway, idle):
         print(f"    ftpalg takes {ratio:.3f} times what {base.name} takes ({lowest:.3f} to {highest:.3f})", flush=True)
     if idle < IDLE_MIN:
         print("    not judged: the processors had little rest", flush=True)
-    elif lowest > SLOWER_MAX:
+    elif lowest > SLOWER_MAX:  # of the last one, the kernel's helper
         raise Failure(f"{what}: sessions through ftpalg take at least {lowest:.3f} times as long as with the kernel's helper; "
                       f"{SLOWER_MAX} would be right")
 
