@@ -9,13 +9,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -114,6 +115,10 @@ void attend(const Workers& workers, const Signals& signals, Reloads& reloads) {
       if (*signal != SIGHUP) return;
       reloads.begin();
     }
+    const auto of_workers = std::span{sources}.subspan(2);
+    if (std::ranges::any_of(of_workers, [](const pollfd& source) { return source.revents != 0; })) {
+      return;
+    }
     if (sources[1].revents != 0 && reloads.finish()) {
       const Policy share = reloads.config().policy.share_of(reloads.config().ruleset.queues);
       for (const auto& worker : workers) worker->set_policy(share);
@@ -200,7 +205,7 @@ void add_run_command(CLI::App& app, int& exit_status) {
                     "put the firewall rules in place, and remove them at the end");
   command
       ->add_option("--queue-room", options->queue_room_mib,
-                   "MiB for packets that wait; beyond, packets pass unread")
+                   "MiB for packets that wait, in each queue; beyond, packets pass unread")
       ->check(CLI::Range(std::size_t{1}, queue_room_mib_max))
       ->capture_default_str();
   command->add_option("--log-level", options->log_level, "how much to tell on standard error")

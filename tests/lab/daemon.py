@@ -7,9 +7,10 @@ import firewall_state
 import gateway
 import runner
 from address import plans
-from failure import Failure
+from failure import Failure, expect_equal, expect_in, wait_until
 from gateway import Gateway
 from lab import Lab
+from processes_of_gateway import status, threads_of
 from servers import Pyftpdlib
 from session import Session, converse
 from topology import snat
@@ -45,6 +46,20 @@ def ends_on_sigint():
     _removes_rules_on(signal.SIGINT)
 
 
+def ends_with_worker():
+    """A worker that cannot go on ends the gateway, so that whoever watches over it learns of it, and its rules go."""
+    with Lab() as lab:
+        router = lab.router("router")
+        before = firewall_state.read(router)
+        process = Gateway(lab, router, "--queues", 2).process
+        [worker] = wait_until(lambda: [thread for thread in threads_of(process.pid)
+                                       if status(thread).get("Name") == "ftpalg-1"], "the second worker has its name")
+        lab.start("strace", router, "strace", "-p", worker, "-e", "trace=recvfrom", "-e", "inject=recvfrom:error=EIO")
+        expect_equal("exit status", 1, process.wait_for_exit(limit=10))
+        expect_in("the reason", "queue 1 failed: Input/output error", process.log())
+        firewall_state.expect_same("a worker's failure", before, firewall_state.read(router))
+
+
 def _removes_rules_on(number):
     """`run --apply-rules` takes its rules away when it is asked to end."""
     with Lab() as lab:
@@ -66,4 +81,5 @@ def _expect_refusal(process, reason):
 
 if __name__ == "__main__":
     runner.main_of({"second_on_queue": second_on_queue, "no_rights": no_rights,
-                    "ends_on_sigterm": ends_on_sigterm, "ends_on_sigint": ends_on_sigint})
+                    "ends_on_sigterm": ends_on_sigterm, "ends_on_sigint": ends_on_sigint,
+                    "ends_with_worker": ends_with_worker})
