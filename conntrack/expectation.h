@@ -38,7 +38,7 @@ class Expectations {
   /// carrier policy (one live expectation per control connection).
   virtual ExpectationResult add(const Expectation& expectation) = 0;
 
-  /// Removes it. Not to be there any more is no failure: a connection that matched has consumed it.
+  /// Removes it, if it is still there and its master's: a connection that matched has consumed it.
   virtual void remove(const Expectation& expectation) = 0;
 };
 

@@ -196,18 +196,19 @@ ExpectationObject object_named_by(const Expectation& expectation) {
 
 }  // namespace
 
-std::optional<Master> master_of(std::span<const std::uint8_t> attributes, Family family) {
+std::optional<QueuedMaster> master_of(std::span<const std::uint8_t> attributes, Family family) {
   const ConntrackObject entry(nfct_new());
   if (nfct_payload_parse(attributes.data(), attributes.size(),
                          family == Family::ipv4 ? AF_INET : AF_INET6, entry.get()) < 0) {
     return std::nullopt;
   }
+  const std::uint32_t status = nfct_get_attr_u32(entry.get(), ATTR_STATUS);
   if (nfct_attr_is_set(entry.get(), ATTR_ORIG_L4PROTO) <= 0 ||
       nfct_get_attr_u8(entry.get(), ATTR_ORIG_L4PROTO) != IPPROTO_TCP ||
-      (nfct_get_attr_u32(entry.get(), ATTR_STATUS) & IPS_CONFIRMED) == 0) {
+      (status & IPS_CONFIRMED) == 0) {
     return std::nullopt;
   }
-  return read_master(entry.get());
+  return QueuedMaster{read_master(entry.get()), (status & IPS_ASSURED) != 0};
 }
 
 Tuple exact_but_source_port(Family family) {
@@ -326,7 +327,7 @@ ExpectationResult Ctnetlink::add(const Expectation& expectation) {
   if (is_in_use_elsewhere(expectation)) return ExpectationResult::busy;
   int error = create(expectation);
   if (error == EEXIST && is_installed_by_master(expectation)) {
-    remove(expectation);
+    erase(expectation);
     error = create(expectation);
   }
   switch (error) {
@@ -340,8 +341,8 @@ ExpectationResult Ctnetlink::add(const Expectation& expectation) {
   }
 }
 
-/// EEXIST when there is one already of the same connection: not NLM_F_EXCL would have the kernel
-/// say yes, and leave it to whatever master it has (ctnetlink_new_expect).
+/// EEXIST when there is one already for the same data connection, of whatever master. Without
+/// NLM_F_EXCL the kernel would say yes then, and leave it to that one (ctnetlink_new_expect).
 int Ctnetlink::create(const Expectation& expectation) {
   const ConntrackObject master = object_with(expectation.master);
   const ConntrackObject expected =
@@ -384,7 +385,13 @@ bool Ctnetlink::is_in_use_elsewhere(const Expectation& expectation) {
   return found && found->original == tuple && found->reply.source != expectation.inside;
 }
 
+/// The kernel looks at what is expected and not at the master. Once the expectation is consumed,
+/// another gateway thread may have given what it named to another master.
 void Ctnetlink::remove(const Expectation& expectation) {
+  if (is_installed_by_master(expectation)) erase(expectation);
+}
+
+void Ctnetlink::erase(const Expectation& expectation) {
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0,
                                     protocol_family(expectation.source));

@@ -33,10 +33,16 @@ Tuple exact_but_source_port(Family family);
 /// What maps a connection as its master is mapped (kernel-facts 5).
 inline constexpr std::string_view nat_follow_master = "nat-follow-master";
 
+/// A master as it was when the kernel queued a packet of it.
+struct QueuedMaster {
+  Master master;
+  bool is_assured;  ///< the handshake was over (IPS_ASSURED)
+};
+
 /// The master that `attributes` are about: what comes with a queued packet of `family` in NFQA_CT.
 /// Nothing where conntrack has not confirmed the entry yet, so that what NAT makes of it is not
 /// known, or where they cannot be read.
-std::optional<Master> master_of(std::span<const std::uint8_t> attributes, Family family);
+std::optional<QueuedMaster> master_of(std::span<const std::uint8_t> attributes, Family family);
 
 class Ctnetlink final : public Masters, public Expectations {
  public:
@@ -66,6 +72,7 @@ class Ctnetlink final : public Masters, public Expectations {
   int get(const Tuple& tuple, std::uint16_t zone,
           const std::function<void(const nf_conntrack*)>& on_entry);
   int create(const Expectation& expectation);
+  void erase(const Expectation& expectation);
   bool is_installed_by_master(const Expectation& expectation);
   bool is_in_use_elsewhere(const Expectation& expectation);
   int transact(nlmsghdr* request, const std::function<void(const nlmsghdr*)>& on_message = {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The masters of queued packets: where the kernel tells of a packet's connection with the packet
-// itself (NFQA_CT), nobody asks conntrack for it, and it is found in whatever zone it is.
+// itself (NFQA_CT), it is found in whatever zone it is, and nobody asks conntrack for one that
+// begins.
 #pragma once
 
 #include "conntrack/netlink/ctnetlink.h"

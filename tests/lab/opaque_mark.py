@@ -8,6 +8,7 @@ r"""Encrypted connections are marked and leave the queue: opaque_mark.py CASE
 import ftplib
 import json
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -20,10 +21,12 @@ from gateway import ftpalg
 from lab import Lab
 from servers import Pyftpdlib, make_certificate
 from session import Session, converse
+from talk import Talk
 from topology import both
 
 DONE_MARK = 0x01000000
 NOOPS = 20
+FLIGHT = b"\x81\x9e in the middle of a record"
 
 
 def leaves_queue():
@@ -116,6 +119,33 @@ def no_mark():
         router.stop()
 
 
+def queued_before():
+    """What was queued before the mark was set takes up no session anew, which would count for the client for a day."""
+    with Lab() as lab:
+        scene = both(lab, plans("ipv4")[0])
+        config = lab.directory / "ftpalg.toml"
+        config.write_text("[limits]\nsessions_per_client = 1\n")
+        [router] = gateway.start_all(lab, scene, "--config", config, "--queues", 1)
+        with Talk(scene) as talk:
+            talk.log_in()
+            talk.client.say("AUTH TLS")
+            talk.server.hear("AUTH TLS")
+            talk.server.set_nodelay(True)
+            # The reply waits in the queue with what comes behind it.
+            router.process.signal(signal.SIGSTOP)
+            for content in (b"234 Go ahead.\r\n", *[FLIGHT] * 5):
+                talk.server.write(content)
+            wait_until(lambda: router.packets_waiting() >= 6, "all segments are in the queue")
+            router.process.signal(signal.SIGCONT)
+            talk.client.hear("234 Go ahead.")
+            talk.client.hear_bytes(5 * len(FLIGHT))
+            talk.end()
+        with Talk(scene) as talk:
+            talk.log_in()
+            talk.active_transfer("PORT")
+        router.stop()
+
+
 def _scene(lab, family, *options):
     plan = plans(family)[0]
     scene = both(lab, plan)
@@ -194,4 +224,4 @@ def _marks(scene):
 
 if __name__ == "__main__":
     runner.main_of({"leaves_queue": leaves_queue, "served_beside": served_beside, "others_bits": others_bits,
-                    "other_mark": other_mark, "no_mark": no_mark})
+                    "other_mark": other_mark, "no_mark": no_mark, "queued_before": queued_before})

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-r"""Two clients behind one public address announce the same port: port_collision.py next_free|from_range|remembered
+r"""Two clients behind one public address announce the same port: port_collision.py next_free|from_range|remembered|others_stay
 
 The server is vsftpd, which dials only when the transfer is asked for: both announcements stand at once, or (remembered)
 the first client has gone when the second one comes. It dials from port 20 always, so that a connection that conntrack
-remembers cannot be made again. The clients are served by two workers as a rule, who know nothing of each other.
+remembers cannot be made again. The clients are served by two workers as a rule, who know nothing of each other. In
+others_stay the test is the server, and dials from any port, so that both clients get the same one.
 
     client --------+
                    [ router ] ------------------------------- server
@@ -19,6 +20,7 @@ from firewall import Nat
 from lab import Lab
 from servers import Vsftpd
 from session import Session, parse_announcement
+from talk import Talk
 from topology import add_other_client, add_route, snat
 
 PORT = 40000
@@ -45,6 +47,24 @@ def remembered():
                 session.download_to(listener, name)
                 session.quit()
         _expect_ports(server, scene, lambda port: port != PORT)
+        router.stop()
+
+
+def others_stay():
+    """The end of a client's session takes away nothing that the other's worker has been given since."""
+    with Lab() as lab:
+        scene = snat(lab, plans("ipv4")[0])
+        other = _second_client(lab, scene)
+        [router] = gateway.start_all(lab, scene, "--queues", QUEUES)
+        with Talk(scene) as first, Talk(scene, client=other) as second:
+            for talk in (first, second):
+                talk.log_in()
+            queues = sum(packets > 0 for packets in router.packets_by_queue())
+            expect_equal("queues that the two sessions are in", 2, queues)
+            _, heard_first = first.active_transfer("PORT", port=PORT)
+            _, heard_second = second.active_transfer("PORT", port=PORT, then=first.end)
+            expect_equal("the port of the second client, which is the first's no more", heard_first, heard_second)
+        router.wait_for_no_expectation()
         router.stop()
 
 
@@ -97,4 +117,5 @@ def _expect_ports(server, scene, on_collision):
 
 
 if __name__ == "__main__":
-    runner.main_of({"next_free": next_free, "from_range": from_range, "remembered": remembered})
+    runner.main_of({"next_free": next_free, "from_range": from_range, "remembered": remembered,
+                    "others_stay": others_stay})

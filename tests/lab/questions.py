@@ -6,8 +6,8 @@ r"""How often conntrack is asked for a control connection: questions.py
               destination public_server:21 -> server
                    source client -> public_client
 
-Where the kernel tells of the connection with each packet (NFQA_CT) nobody asks; elsewhere once a session. `ftpalg check`
-says which it is. The gateway's requests are seen by strace.
+Where the kernel tells of the connection with each packet (NFQA_CT) nobody asks for one that begins; elsewhere once a
+session. `ftpalg check` says which it is. The gateway's requests are seen by strace.
 """
 
 import json
@@ -29,8 +29,12 @@ GET = re.compile(r"sendto\(.*NFNL_SUBSYS_CTNETLINK<<8\|IPCTNL_MSG_CT_GET")
 
 
 def questions():
-    asked_for_sessions = _asked(SESSIONS) - _asked(0)
-    expect_equal(f"questions for {SESSIONS} sessions", 0 if tells_connections() else SESSIONS, asked_for_sessions)
+    asked_at_start = _asked(0)
+    if not asked_at_start:
+        raise Failure("strace has not seen the question by which the gateway tries conntrack at its start, "
+                      "so that it would have seen no other")
+    expect_equal(f"questions for {SESSIONS} sessions", 0 if tells_connections() else SESSIONS,
+                 _asked(SESSIONS) - asked_at_start)
 
 
 def _asked(sessions):
@@ -51,8 +55,8 @@ def _asked(sessions):
         router.run("kill", "-TERM", gateway_pid)
         expect_equal("exit status", 0, process.wait_for_exit())
         lines = requests.read_text(encoding="ascii", errors="replace").splitlines()
-        if not any("NFQNL_MSG_VERDICT" in line for line in lines) and sessions:
-            raise Failure("strace has seen no verdict, so that it would have seen no question either")
+        if sessions and not any("NFQNL_MSG_VERDICT" in line for line in lines):
+            raise Failure("strace has seen no verdict, so that no session came by the gateway")
         return sum(bool(GET.search(line)) for line in lines)
 
 

@@ -116,6 +116,12 @@ class Talk:
         self.client.socket.close()
         self.server.socket.close()
 
+    def end(self):
+        """Closes it, the client first; what the gateway does on that is done then."""
+        for end, other in ((self.client, self.server), (self.server, self.client)):
+            end.socket.shutdown(socket.SHUT_WR)
+            expect_equal(f"what the {other.name} gets behind the last line", b"", other.socket.recv(1))
+
     def log_in(self):
         self.server.say("220 lab server ready.")
         self.client.hear("220 lab server ready.")
@@ -132,13 +138,13 @@ class Talk:
         self.server.say(reply)
         self.client.hear(reply)
 
-    def active_transfer(self, verb, write=End.write, then=lambda: None):
+    def active_transfer(self, verb, write=End.write, then=lambda: None, port=0):
         """Announces a port by verb, whose line is written by write(client, line), and transfers to it. What that
-        wrote behind the line is dealt with by then().
+        wrote behind the line is dealt with by then(). Any port that is free, where none is given.
         Returns the (host, port) that the client announced and those that the server heard."""
         host = self.client.socket.getsockname()[0]
         with self._client_namespace.entered():
-            listener = socket.create_server((host, 0), family=_socket_family(host))
+            listener = socket.create_server((host, port), family=_socket_family(host))
         with listener:
             listener.settimeout(TIMEOUT_SECONDS)
             announced = host, listener.getsockname()[1]
