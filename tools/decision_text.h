@@ -20,8 +20,7 @@ std::string_view name(Action action);
 /// "client" or "server".
 std::string_view sender(Direction direction);
 
-/// "198.51.100.7 -> 203.0.113.1:50000, mapped to 10.0.0.2:50000", of a decision with an
-/// expectation.
+/// "198.51.100.7 -> 203.0.113.1:50000, mapped to 10.0.0.2:50000".
 std::string expectation_text(const Expectation& expectation);
 
 /// {source, destination, port, maps_to}: who may connect to which address and port, and where that

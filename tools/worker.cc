@@ -175,9 +175,8 @@ void Worker::tell_losses(Time at) {
   if (lost == losses_told_ || at < next_losses_) return;
   spdlog::warn(
       "{} packets passed unread, because the room of queue {}, {} MiB, was full; what they "
-      "announce "
-      "does not work, the sessions go on; mend: give the queue more room, as in --queue-room {}, "
-      "or this program more of a processor",
+      "announce does not work, the sessions go on; mend: give the queue more room, as in "
+      "--queue-room {}, or this program more of a processor",
       lost - losses_told_, kernel_.queue.number(), queue_room_mib_, 2 * queue_room_mib_);
   losses_told_ = lost;
   next_losses_ = at + loss_warning_interval;

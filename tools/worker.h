@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A worker: one queue, with an engine and a kernel connection of its own, on a thread of its own.
 //
-// Workers share nothing, so none waits for another. All packets of a client come to the same worker
-// (rules/ruleset.h), so each has its sessions whole. What the program tells a worker while it
-// serves, another policy or to end, it finds when its bell rings.
+// Workers share nothing but the log, so none waits for another's packets. All packets of a client
+// come to the same worker (rules/ruleset.h), so each has its sessions whole. What the program tells
+// a worker while it serves, another policy or to end, it finds when its bell rings.
 #pragma once
 
 #include <cstdint>

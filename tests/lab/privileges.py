@@ -52,6 +52,7 @@ def gives_up():
         expect_equal("capabilities of the keeper",
                      dict.fromkeys(capabilities(keeper), NETWORK | CAP_DAC_READ_SEARCH), capabilities(keeper))
         threads = threads_of(worker)
+        wait_until(lambda: all(status(thread)["Seccomp"] != "0" for thread in threads), "every thread is restricted")
         expect_equal("threads of the worker", {"ftpalg", "ftpalg-0", "ftpalg-1"},
                      {status(thread)["Name"] for thread in threads})
         for thread in threads:
