@@ -15,6 +15,8 @@ Keeper::Errands errands(RunningConfig config, bool applies_rules) {
       // With all the rights that the daemon was started with: programs may have to load modules.
       if (applies_rules) {
         if (auto applied = config.apply_rules(); !applied) return tl::unexpected(applied.error());
+      } else {
+        config.tell_what_rules_lack();
       }
       return drop_capabilities(Role::keeper).map(nothing_to_say);
     }

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "rules/inspection.h"
 #include "rules/machine.h"
 #include "tools/reload.h"
 
@@ -34,6 +35,12 @@ tl::expected<void, std::string> RunningConfig::apply_rules() {
   if (!applied) return tl::unexpected(applied.error());
   applied_rules_ = *applied;
   return {};
+}
+
+void RunningConfig::tell_what_rules_lack() const {
+  for (const auto& [what, mend] : rules::verify(config_.ruleset, options_.rules_format())) {
+    spdlog::warn("{}; mend: {}", what, mend);
+  }
 }
 
 std::optional<std::string> RunningConfig::read_anew() {

@@ -28,6 +28,8 @@ class RunningConfig {
   /// Puts the rules in place, which are those of this run from then on. Otherwise others have put
   /// them in place.
   tl::expected<void, std::string> apply_rules();
+  /// Warns of what these others have not put in place, or otherwise than this run needs it.
+  void tell_what_rules_lack() const;
 
   /// Reads the file anew, for the rules of this run, and returns what it says. When anything is
   /// wrong with it, everything stays as it was, and there is nothing to return.

@@ -381,7 +381,9 @@ bool Ctnetlink::is_installed_by_master(const Expectation& expectation) {
 bool Ctnetlink::is_in_use_elsewhere(const Expectation& expectation) {
   if (!expectation.follows_master || expectation.usual_source_port == Port{0}) return false;
   const Tuple tuple{{expectation.source, expectation.usual_source_port}, expectation.destination};
+  const int last_error = last_error_;
   const auto found = find(tuple, expectation.zone);
+  last_error_ = last_error;  // that there is none is no failure
   return found && found->original == tuple && found->reply.source != expectation.inside;
 }
 

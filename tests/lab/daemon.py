@@ -60,6 +60,21 @@ def ends_with_worker():
         firewall_state.expect_same("a worker's failure", before, firewall_state.read(router))
 
 
+def warns_of_rules():
+    """Rules that others have put in place, for another number of queues, are told of with their mend."""
+    with Lab() as lab:
+        router = lab.router("router")
+        for queues, is_right in ((1, False), (2, True)):
+            applied = gateway.ftpalg(router, "rules", "apply", "--queues", str(queues))
+            expect_equal(f"exit status of ftpalg rules apply, which said:\n{applied.stderr}", 0, applied.returncode)
+            process = lab.start("ftpalg", router, gateway.PROGRAM, "run", *gateway.format_options(), "--queues", 2)
+            process.wait_for_log("ready on queues 21-22")
+            expect_equal(f"whether the log is silent on rules for {queues} of 2 queues, and says:\n{process.log()}",
+                         is_right, "; mend: ftpalg rules apply" not in process.log())
+            process.signal(signal.SIGTERM)
+            expect_equal("exit status", 0, process.wait_for_exit())
+
+
 def _removes_rules_on(number):
     """`run --apply-rules` takes its rules away when it is asked to end."""
     with Lab() as lab:
@@ -82,4 +97,4 @@ def _expect_refusal(process, reason):
 if __name__ == "__main__":
     runner.main_of({"second_on_queue": second_on_queue, "no_rights": no_rights,
                     "ends_on_sigterm": ends_on_sigterm, "ends_on_sigint": ends_on_sigint,
-                    "ends_with_worker": ends_with_worker})
+                    "warns_of_rules": warns_of_rules, "ends_with_worker": ends_with_worker})
