@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -33,13 +34,34 @@ std::string text_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+std::optional<int> process_with_socket(unsigned long inode) {
+  namespace fs = std::filesystem;
+  const std::string socket = fmt::format("socket:[{}]", inode);
+  std::error_code gone;  // processes end while they are looked at
+  for (const fs::directory_entry& process : fs::directory_iterator("/proc", gone)) {
+    const std::string name = process.path().filename();
+    if (name.find_first_not_of("0123456789") != name.npos) continue;
+    for (const fs::directory_entry& descriptor :
+         fs::directory_iterator(process.path() / "fd", gone)) {
+      if (fs::read_symlink(descriptor, gone) == socket) return std::stoi(name);
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<QueueOwner> queue_owner(std::uint16_t queue) {
   const auto port =
       queue_owner_port(text_of("/proc/thread-self/net/netfilter/nfnetlink_queue"), queue);
   if (!port) return std::nullopt;
-  std::string program = text_of(fmt::format("/proc/{}/comm", *port));
-  program.erase(program.find_last_not_of('\n') + 1);
-  return QueueOwner{queue, *port, std::move(program)};
+  QueueOwner owner{queue, *port, std::nullopt, {}};
+  if (const auto inode = socket_inode(text_of("/proc/thread-self/net/netlink"), *port)) {
+    owner.process = process_with_socket(*inode);
+  }
+  if (owner.process) {
+    owner.program = text_of(fmt::format("/proc/{}/comm", *owner.process));
+    owner.program.erase(owner.program.find_last_not_of('\n') + 1);
+  }
+  return owner;
 }
 
 }  // namespace
@@ -62,6 +84,25 @@ std::optional<std::uint32_t> queue_owner_port(std::string_view proc_text, std::u
     unsigned number = 0;
     std::uint32_t port_id = 0;
     if (columns >> number >> port_id && number == queue) return port_id;
+  }
+  return std::nullopt;
+}
+
+std::optional<unsigned long> socket_inode(std::string_view proc_text, std::uint32_t port_id) {
+  // Its columns: address, protocol, port id, groups, four counters, drops, inode.
+  constexpr int netlink_netfilter = 12;
+  std::istringstream lines{std::string{proc_text}};
+  std::string line;
+  while (std::getline(lines, line)) {
+    std::istringstream columns{line};
+    std::string address;
+    int protocol = 0;
+    std::uint32_t port = 0;
+    if (!(columns >> address >> protocol >> port)) continue;
+    if (protocol != netlink_netfilter || port != port_id) continue;
+    const std::size_t last = line.find_last_not_of(' ');
+    const std::size_t inode = line.find_last_of(' ', last) + 1;
+    return std::stoul(line.substr(inode));
   }
   return std::nullopt;
 }

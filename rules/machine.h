@@ -18,4 +18,8 @@ std::optional<long> read_sysctl(std::string_view name);
 /// Who listens on `queue`, by the text of /proc/net/netfilter/nfnetlink_queue. Pure.
 std::optional<std::uint32_t> queue_owner_port(std::string_view proc_text, std::uint16_t queue);
 
+/// The inode of the netlink socket to netfilter that has the port id, by the text of
+/// /proc/net/netlink. Pure.
+std::optional<unsigned long> socket_inode(std::string_view proc_text, std::uint32_t port_id);
+
 }  // namespace ftpalg::rules

@@ -91,22 +91,42 @@ void check_kernel(const Ruleset& ruleset, const Machine& machine, std::vector<Fi
   findings.push_back(judge("expectations, IPv6", trials.expectation_ipv6, expectation, ipv6, nat));
 }
 
+Finding taken_queue(const Ruleset& ruleset, const QueueOwner& owner) {
+  const std::string who = owner.process
+                              ? fmt::format("{}, process {}", owner.program, *owner.process)
+                              : fmt::format("netlink port {}", owner.port_id);
+  const int next = ruleset.last_queue() + 1;
+  const bool has_room = next + ruleset.queues - 1 <= std::numeric_limits<std::uint16_t>::max();
+  return wrong(fmt::format("queue {}", owner.queue), Severity::needed,
+               fmt::format("is taken by {}", who),
+               fmt::format("stop that program, or use another queue, as in: ftpalg run --queue {}",
+                           has_room ? next : 100));
+}
+
+// A gateway that runs already is no obstacle, but one that serves a part of the queues is.
 void check_queue_owners(const Ruleset& ruleset, const Machine& machine,
                         std::vector<Finding>& findings) {
   if (!machine.privileges.net_admin) return;
-  if (machine.queue_owners.empty()) {
-    findings.push_back(ok(queues_text(ruleset), "no other program listens there"));
-  }
+  std::size_t served = 0;
   for (const QueueOwner& owner : machine.queue_owners) {
-    const std::string who = owner.program.empty()
-                                ? fmt::format("netlink port {}", owner.port_id)
-                                : fmt::format("{}, process {}", owner.program, owner.port_id);
-    const int next = ruleset.last_queue() + 1;
-    const bool has_room = next + ruleset.queues - 1 <= std::numeric_limits<std::uint16_t>::max();
-    findings.push_back(wrong(
-        fmt::format("queue {}", owner.queue), Severity::needed, fmt::format("is taken by {}", who),
-        fmt::format("stop that program, or use another queue, as in: ftpalg run --queue {}",
-                    has_room ? next : 100)));
+    if (owner.program == own_name) {
+      ++served;
+    } else {
+      findings.push_back(taken_queue(ruleset, owner));
+    }
+  }
+  if (machine.queue_owners.empty()) {
+    findings.push_back(ok(queues_text(ruleset), "no program listens there"));
+  } else if (served == ruleset.queues) {
+    findings.push_back(ok(queues_text(ruleset), "ftpalg serves"));
+  } else if (served > 0) {
+    findings.push_back(
+        wrong(queues_text(ruleset), Severity::needed,
+              fmt::format("ftpalg serves {} of them, and packets of the others pass "
+                          "unread",
+                          served),
+              "start it with the options of these rules, as in: ftpalg run --queues " +
+                  std::to_string(ruleset.queues)));
   }
 }
 

@@ -49,8 +49,9 @@ struct Trials {
 
 struct QueueOwner {
   std::uint16_t queue = 0;
-  std::uint32_t port_id = 0;  ///< of the netlink socket; mostly the process id
-  std::string program;        ///< empty when not known
+  std::uint32_t port_id = 0;   ///< of the netlink socket
+  std::optional<int> process;  ///< that holds it
+  std::string program;         ///< empty when not known
 };
 
 struct Machine {

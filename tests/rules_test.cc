@@ -919,7 +919,9 @@ TEST_CASE("preflight names what is wrong, and how bad it is", "[rules]") {
     CHECK(found->mend == "--queues 1");
   }
   SECTION("a queue that is taken") {
-    machine.queue_owners = {QueueOwner{22, 1234, "suricata"}};
+    machine.queue_owners = {QueueOwner{22, 99, 1234, "suricata"}};
+    CHECK(judged("queue 22") == Severity::needed);
+    machine.queue_owners = {QueueOwner{22, 99, std::nullopt, {}}};
     CHECK(judged("queue 22") == Severity::needed);
   }
   SECTION("no forwarding") {
@@ -956,6 +958,30 @@ TEST_CASE("the owner of a queue is read", "[rules]") {
   CHECK(queue_owner_port(text, 3) == 31337u);
   CHECK(queue_owner_port(text, 2) == std::nullopt);
   CHECK(queue_owner_port("", 21) == std::nullopt);
+
+  const std::string_view sockets =
+      "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
+      "0000000026e0717b 0   2794881    00000000 0        0        0     2        0        4       "
+      "\n"
+      "00000000b9576cc3 12  31337      00000000 0        0        0     2        0        486     "
+      "\n"
+      "00000000c68fdd88 12  2794881    00000000 0        0        0     2        0        488     "
+      "\n";
+  CHECK(socket_inode(sockets, 2794881) == 488ul);
+  CHECK(socket_inode(sockets, 4) == std::nullopt);
+  CHECK(socket_inode("", 4) == std::nullopt);
+}
+
+TEST_CASE("a gateway that runs is no obstacle, unless it serves a part of the queues", "[rules]") {
+  Machine machine = good_machine();
+  const Ruleset two = with_queues(2);
+  machine.queue_owners = {QueueOwner{21, 99, 1234, "ftpalg"}, QueueOwner{22, 98, 1234, "ftpalg"}};
+  CHECK(would_work(preflight(two, machine)));
+  machine.queue_owners.pop_back();
+  const auto findings = preflight(two, machine);
+  CHECK_FALSE(would_work(findings));
+  CHECK(finding(findings, "queues 21-22").detail ==
+        "ftpalg serves 1 of them, and packets of the others pass unread");
 }
 
 // ---- programs

@@ -53,11 +53,10 @@ tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number,
       return tl::unexpected(
           fmt::format("no right to take queue {}: run as root, or grant CAP_NET_ADMIN", number));
     case EBUSY:
-      return tl::unexpected(
-          fmt::format("queue {} is taken by another program (its port id, as a rule its process "
-                      "id, is in the second column of /proc/net/netfilter/nfnetlink_queue); end "
-                      "it, or choose another queue with --queue, also for the rules",
-                      number));
+      return tl::unexpected(fmt::format(
+          "queue {} is taken by another program, which 'ftpalg check' names; end it, or "
+          "choose another queue with --queue, also for the rules",
+          number));
     default:
       return tl::unexpected(
           fmt::format("cannot take queue {}: {}; the kernel needs CONFIG_NETFILTER_NETLINK_QUEUE "

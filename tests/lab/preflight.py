@@ -2,10 +2,11 @@
 """`ftpalg check` says what is wrong, and the command that it names mends it: preflight.py CASE"""
 
 import json
+import signal
 
 import gateway
 import runner
-from failure import Failure, expect_equal
+from failure import Failure, expect_equal, expect_in
 from gateway import ftpalg
 from lab import Lab
 
@@ -17,6 +18,22 @@ def all_well():
         text = ftpalg(router, "check")
         expect_equal(f"exit status of ftpalg check, which said:\n{text.stdout}{text.stderr}", 0, text.returncode)
         _check(router, expected_status=0)
+
+
+def beside_gateway():
+    """A gateway that runs is seen to be one; one that serves fewer queues than the rules have is not well."""
+    with Lab() as lab:
+        router = _ready_router(lab)
+        queues = ("--queues", "2")
+        expect_equal("exit status of ftpalg rules apply", 0, ftpalg(router, "rules", "apply", *queues).returncode)
+        for served, status in (2, 0), (1, 1):
+            process = lab.start("ftpalg", router, gateway.PROGRAM, "run", "--queues", served)
+            process.wait_for_log("ready on queue")
+            done = ftpalg(router, "check", *queues)
+            expect_equal(f"exit status of ftpalg check, which said:\n{done.stdout}", status, done.returncode)
+            expect_in("the text", "ftpalg serves" if served == 2 else "ftpalg serves 1 of them", done.stdout)
+            process.signal(signal.SIGTERM)
+            expect_equal("exit status", 0, process.wait_for_exit())
 
 
 def no_forwarding():
@@ -74,5 +91,5 @@ def _check(router, expected_status):
 
 
 if __name__ == "__main__":
-    runner.main_of({"all_well": all_well, "no_forwarding": no_forwarding, "no_rules": no_rules,
+    runner.main_of({"all_well": all_well, "beside_gateway": beside_gateway, "no_forwarding": no_forwarding, "no_rules": no_rules,
                     "kernel_helper": kernel_helper})
