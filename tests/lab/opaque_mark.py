@@ -133,9 +133,10 @@ def queued_before():
             talk.server.set_nodelay(True)
             # The reply waits in the queue with what comes behind it.
             router.process.signal(signal.SIGSTOP)
-            for content in (b"234 Go ahead.\r\n", *[FLIGHT] * 5):
+            for count, content in enumerate((b"234 Go ahead.\r\n", *[FLIGHT] * 5), start=1):
                 talk.server.write(content)
-            wait_until(lambda: router.packets_waiting() >= 6, "all segments are in the queue")
+                # One by one: TCP joins what is written while the segment before is on its way (tcp_should_autocork).
+                wait_until(lambda: router.packets_waiting() >= count, f"{count} segments are in the queue")
             router.process.signal(signal.SIGCONT)
             talk.client.hear("234 Go ahead.")
             talk.client.hear_bytes(5 * len(FLIGHT))
