@@ -276,6 +276,9 @@ void Engine::note_acknowledgement(Passage& passage) {
   }
   // What is held nobody can have received, whatever a peer says.
   peer.acknowledged(std::min(acknowledged, peer.forwarded()));
+  if (const auto end = sacked_end(segment.options())) {
+    peer.note_received(peer.map().backward(*end));
+  }
 }
 
 void Engine::note_end(Connection& connection, Direction direction, const Segment& segment) {
@@ -530,7 +533,8 @@ bool Engine::may_be_edited(const Passage& passage) const {
       refusal(policy_, connection.master->client(), *unfinished, LinePart::beginning)) {
     return true;
   }
-  return connection.is_editable[index(passage.direction)] && passage.stream.is_fresh() &&
+  return connection.is_editable[index(passage.direction)] &&
+         passage.stream.is_fresh(passage.stream.line_begin()) &&
          connection.session.may_announce(passage.direction, policy_) &&
          (is_command ? may_become_active_command(*unfinished)
                      : may_become_passive_reply(*unfinished));
@@ -600,7 +604,7 @@ void Engine::on_line(Passage& passage, const Line& line) {
   watch(passage.connection, passage.now);
   // It may have been answered before the gateway came.
   const bool is_command = passage.direction == Direction::original;
-  if (is_command && !passage.stream.is_fresh()) session.take_back_command();
+  if (is_command && !passage.stream.is_fresh(line.begin)) session.take_back_command();
 }
 
 void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning& meaning) {
@@ -625,7 +629,7 @@ void Engine::note_meaning(Passage& passage, std::string_view line, const Meaning
 
 void Engine::on_announcement(Passage& passage, const Line& line, const Meaning& meaning) {
   const Master& master = *passage.connection.master;
-  if (!line.start_certain || !passage.stream.is_fresh()) {
+  if (!line.start_certain || !passage.stream.is_fresh(line.begin)) {
     decide(passage, Action::forward, Reason::start_unknown, line.text);
     return;
   }

@@ -29,6 +29,18 @@ void shift_option(wire::MutableBytes option, const SeqMap& map) {
 
 }  // namespace
 
+std::optional<Seq> sacked_end(wire::Bytes options) {
+  std::optional<Seq> end;
+  tcp_option::visit_all(options, [&](wire::Bytes option) {
+    if (option[0] != tcp_option::sack) return;
+    for (std::size_t at = 2; at + block_bytes <= option.size(); at += block_bytes) {
+      const Seq right{wire::read32(option, at + 4)};
+      if (!end || right > *end) end = right;
+    }
+  });
+  return end;
+}
+
 void shift_sack_blocks(wire::MutableBytes options, const SeqMap& map) {
   tcp_option::visit_all(options, [&](wire::MutableBytes option) {
     if (option[0] == tcp_option::sack) shift_option(option, map);

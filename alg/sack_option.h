@@ -3,6 +3,8 @@
 // goes to.
 #pragma once
 
+#include <optional>
+
 #include "alg/seq_map.h"
 #include "alg/wire.h"
 
@@ -12,5 +14,9 @@ namespace ftpalg {
 /// sender's, in place. A block that has no whole byte there is dropped; what is left over is filled
 /// with no-operation options.
 void shift_sack_blocks(wire::MutableBytes options, const SeqMap& map);
+
+/// How far the blocks of the SACK options in `options` reach, in the receiver's numbering; nothing
+/// when there are none.
+std::optional<Seq> sacked_end(wire::Bytes options);
 
 }  // namespace ftpalg

@@ -50,9 +50,13 @@ class Stream {
   /// shifts it by.
   void adopt(Seq first, const SequenceOffset& offset);
   bool is_started() const { return started_; }
-  /// Whether what is new here is new to the receiver, too: it may have received more than it has
-  /// acknowledged before the stream was adopted.
-  bool is_fresh() const { return fresh_; }
+  /// Whether the bytes from `from` on are new to the receiver, too: it may have received more than
+  /// it has acknowledged before the stream was adopted, or while bytes passed unseen.
+  bool is_fresh(Seq from) const { return fresh_ && !(received_end_ && from < *received_end_); }
+  /// The receiver holds bytes up to `end`, whatever came by here.
+  void note_received(Seq end) {
+    if (end > forwarded_ && !(received_end_ && end <= *received_end_)) received_end_ = end;
+  }
 
   Seq next() const { return next_; }
   Seq forwarded() const { return forwarded_; }
@@ -208,6 +212,7 @@ class Stream {
   std::size_t line_bytes_max_;
   bool started_ = false;
   bool fresh_ = true;
+  std::optional<Seq> received_end_;  ///< of what the receiver holds out of order and never came by
   bool was_edited_ = false;
   bool offset_unacknowledged_ = false;
 

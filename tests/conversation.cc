@@ -86,10 +86,12 @@ Master without_nat() {
 }
 
 std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std::uint8_t flags,
-                                      std::string_view payload, std::uint16_t urgent_pointer) {
+                                      std::string_view payload, std::uint16_t urgent_pointer,
+                                      wire::Bytes options) {
+  const std::size_t tcp_bytes = 20 + options.size();
   const bool is_ipv4 = tuple.source.address.family() == Family::ipv4;
   const std::size_t ip_bytes = is_ipv4 ? 20 : 40;
-  std::vector<std::uint8_t> bare(ip_bytes + 20);
+  std::vector<std::uint8_t> bare(ip_bytes + tcp_bytes);
   const wire::MutableBytes bytes{bare};
   const auto source = tuple.source.address.bytes();
   const auto destination = tuple.destination.address.bytes();
@@ -102,7 +104,7 @@ std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std:
     bare[0] = 0x60;
     bare[6] = 6;
     bare[7] = 64;
-    wire::write16(bytes, 4, 20);
+    wire::write16(bytes, 4, static_cast<std::uint16_t>(tcp_bytes));
   }
   std::copy(source.begin(), source.end(), bare.begin() + (is_ipv4 ? 12 : 8));
   std::copy(destination.begin(), destination.end(), bare.begin() + (is_ipv4 ? 16 : 24));
@@ -110,9 +112,10 @@ std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std:
   wire::write16(bytes, ip_bytes + 2, tuple.destination.port.number);
   wire::write32(bytes, ip_bytes + 4, seq.number);
   wire::write32(bytes, ip_bytes + 8, ack.number);
-  bare[ip_bytes + 12] = 5 << 4;
+  bare[ip_bytes + 12] = static_cast<std::uint8_t>(tcp_bytes / 4 << 4);
   bare[ip_bytes + 13] = flags;
   wire::write16(bytes, ip_bytes + 14, window);
+  std::ranges::copy(options, bare.begin() + static_cast<std::ptrdiff_t>(ip_bytes + 20));
 
   PacketBuilder builder;
   builder.begin_like(*Segment::parse(bare));

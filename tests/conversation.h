@@ -44,8 +44,10 @@ Master server_behind_dnat();
 Master both_nated();
 Master without_nat();
 
+/// `options` are whole words.
 std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std::uint8_t flags,
-                                      std::string_view payload, std::uint16_t urgent_pointer = 0);
+                                      std::string_view payload, std::uint16_t urgent_pointer = 0,
+                                      wire::Bytes options = {});
 
 /// One end: sends a stream, receives a stream, acknowledges everything at once.
 class Peer {

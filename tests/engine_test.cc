@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "alg/tcp_option.h"
 #include "conversation.h"
 
 namespace ftpalg::test {
@@ -656,6 +657,16 @@ class Latecomer {
   Outcome server(Seq seq, Seq acknowledges, std::string_view text) {
     return send(master_.reply, seq, acknowledges, text);
   }
+  /// It holds [held, held_end) out of order.
+  Outcome server_that_holds(Seq held, Seq held_end, Seq seq, Seq acknowledges,
+                            std::string_view text) {
+    std::array<std::uint8_t, 12> sack{tcp_option::no_operation, tcp_option::no_operation,
+                                      tcp_option::sack, 10};
+    wire::write32(sack, 4, held.number);
+    wire::write32(sack, 8, held_end.number);
+    return engine_.on_packet(
+        make_packet(master_.reply, seq, acknowledges, Segment::ack_flag, text, 0, sack), now_);
+  }
   void wait(Time time) { now_ += time; }
   std::size_t expectations() const { return expectations_.all().size(); }
   SequenceOffset clients_offset() const { return masters_.all()[0].offsets[0]; }
@@ -697,6 +708,22 @@ TEST_CASE("rule 36: what the server may have received before the gateway came is
   CHECK(gateway.expectations() == 0);
   gateway.server({9000}, {5023}, "500 no\r\n");
   CHECK(gateway.client({5023}, {9008}, port_line).verdict.action == Verdict::Action::replace);
+}
+
+TEST_CASE("rule 36: nothing is edited in front of what the server holds from before") {
+  Policy policy;
+  policy.active_needs_quiet = false;
+  Latecomer gateway(policy);
+  // Of three commands the first and the last have arrived before the gateway came: an edit of the
+  // second would shift the third, and leave in its place what is there already.
+  gateway.client({5000}, {9000}, "NOOP\r\n");
+  gateway.server_that_holds({5028}, {5036}, {9000}, {5006}, "200 ok\r\n");
+  CHECK(gateway.client({5006}, {9008}, port_line).verdict.action == Verdict::Action::accept);
+  CHECK(gateway.client({5028}, {9008}, "TYPE I\r\n").verdict.action == Verdict::Action::accept);
+  CHECK(gateway.expectations() == 0);
+
+  gateway.server({9008}, {5036}, "500 no\r\n");
+  CHECK(gateway.client({5036}, {9016}, port_line).verdict.action == Verdict::Action::replace);
 }
 
 TEST_CASE("bytes that were acknowledged before the gateway came do not stop the session") {
