@@ -17,6 +17,7 @@ class Reloads {
 
   /// Has the keeper read the file anew, while packets are served.
   void begin();
+  bool is_under_way() const { return is_under_way_; }
   /// Readable when there is something to finish(). Negative when there will never be.
   int descriptor() const { return keeper_is_gone_ ? -1 : keeper_.descriptor(); }
   /// Takes what the keeper has read. Returns whether config() is new, and has told the log then

@@ -31,6 +31,7 @@
 #include "tools/privileges.h"
 #include "tools/reloads.h"
 #include "tools/running_config.h"
+#include "tools/service_notice.h"
 #include "tools/totals.h"
 #include "tools/worker.h"
 
@@ -101,11 +102,26 @@ tl::expected<Workers, std::string> open_workers(const Config& config, std::size_
   return workers;
 }
 
+/// Only when all workers come round does the service manager's watchdog hear that all is well.
+void feed_watchdog(const Workers& workers, unsigned first_queue, ServiceNotice& notice) {
+  std::vector<std::uint64_t> turns;
+  for (const auto& worker : workers) turns.push_back(worker->turns());
+  for (const std::size_t stuck : notice.feed(turns)) {
+    spdlog::error(
+        "the worker of queue {} stands still; if it goes on so, the service manager ends this "
+        "gateway and starts it anew",
+        first_queue + stuck);
+  }
+}
+
 /// Waits, while the workers serve, for a signal or a worker's failure that ends the gateway.
-void attend(const Workers& workers, const Signals& signals, Reloads& reloads) {
+void attend(const Workers& workers, const Signals& signals, Reloads& reloads,
+            ServiceNotice& notice) {
+  bool is_reloading = false;
   for (;;) {
     std::vector<pollfd> sources{pollfd{signals.descriptor(), POLLIN, 0},
-                                pollfd{reloads.descriptor(), POLLIN, 0}};
+                                pollfd{reloads.descriptor(), POLLIN, 0},
+                                pollfd{notice.descriptor(), POLLIN, 0}};
     for (const auto& worker : workers) sources.push_back({worker->descriptor(), POLLIN, 0});
     if (poll(sources.data(), sources.size(), -1) < 0 && errno != EINTR) {
       spdlog::error("cannot wait for signals: {}", std::strerror(errno));
@@ -113,21 +129,29 @@ void attend(const Workers& workers, const Signals& signals, Reloads& reloads) {
     }
     while (const auto signal = signals.take()) {
       if (*signal != SIGHUP) return;
+      notice.reloading();
+      is_reloading = true;
       reloads.begin();
     }
-    const auto of_workers = std::span{sources}.subspan(2);
+    const auto of_workers = std::span{sources}.subspan(3);
     if (std::ranges::any_of(of_workers, [](const pollfd& source) { return source.revents != 0; })) {
       return;
     }
+    if (sources[2].revents != 0) feed_watchdog(workers, reloads.config().ruleset.queue, notice);
     if (sources[1].revents != 0 && reloads.finish()) {
       const Policy share = reloads.config().policy.share_of(reloads.config().ruleset.queues);
       for (const auto& worker : workers) worker->set_policy(share);
+    }
+    if (is_reloading && !reloads.is_under_way()) {
+      notice.ready();
+      is_reloading = false;
     }
   }
 }
 
 /// From the drop of rights to the end. Returns the exit status.
-int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals& signals) {
+int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals& signals,
+         ServiceNotice& notice) {
   remove_leftovers(ctnetlink, reloads.config().ruleset);
   if (const auto dropped = drop_capabilities(Role::worker); !dropped) {
     return failed(dropped.error());
@@ -144,7 +168,10 @@ int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals
   const std::string ready =
       fmt::format("ftpalg: ready on {}\n", queues_text(reloads.config().ruleset));
   std::fputs(ready.c_str(), stderr);
-  attend(workers, signals, reloads);
+  notice.ready();
+  notice.status(fmt::format("serves {}", queues_text(reloads.config().ruleset)));
+  attend(workers, signals, reloads, notice);
+  notice.stopping();
 
   for (const auto& worker : workers) worker->ask_to_end();
   int exit_status = EXIT_SUCCESS;
@@ -162,6 +189,14 @@ int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals
   return exit_status;
 }
 
+/// Nobody to tell is no reason not to serve.
+ServiceNotice service_notice() {
+  auto notice = ServiceNotice::open();
+  if (notice) return std::move(*notice);
+  spdlog::warn("{}; the service manager hears nothing of this gateway", notice.error());
+  return {};
+}
+
 int run(const RunOptions& options) {
   GatewayOptions gateway = options.gateway;
   // A file that is there now and gone later is an error then, and not the defaults.
@@ -177,6 +212,7 @@ int run(const RunOptions& options) {
   const Signals signals;
   auto keeper = Keeper::start(errands(RunningConfig(gateway, *config), options.apply_rules));
   if (!keeper) return failed(keeper.error());
+  auto notice = service_notice();
   auto ctnetlink = Ctnetlink::open();
   if (!ctnetlink) return failed(ctnetlink.error());
   auto workers = open_workers(*config, options.queue_room_mib);
@@ -184,7 +220,7 @@ int run(const RunOptions& options) {
   if (const auto begun = keeper->ask(begin_errand); !begun) return failed(begun.error());
 
   Reloads reloads(gateway, *config, *keeper);
-  const int exit_status = work(*ctnetlink, *workers, reloads, signals);
+  const int exit_status = work(*ctnetlink, *workers, reloads, signals, notice);
   if (const auto ended = keeper->ask(end_errand); !ended) {
     spdlog::error("rules of this run may be left: {}; mend: ftpalg rules remove", ended.error());
     return EXIT_FAILURE;

@@ -116,7 +116,7 @@ void Worker::work() {
 /// Serves the queue until it is told to end, or cannot go on.
 void Worker::serve() {
   Time next_tick = now();
-  for (;;) {
+  for (;; ++turns_) {
     std::array<pollfd, 2> sources{pollfd{kernel_.queue.descriptor(), POLLIN, 0},
                                   pollfd{bell_.descriptor(), POLLIN, 0}};
     if (poll(sources.data(), sources.size(), tick_milliseconds) < 0 && errno != EINTR) {

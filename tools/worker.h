@@ -6,6 +6,7 @@
 // a worker while it serves, another policy or to end, it finds when its bell rings.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -61,6 +62,9 @@ class Worker {
 
   /// Readable once it has ended.
   int descriptor() const { return end_bell_.descriptor(); }
+  /// How often it has come round to look for something to do, which it does at least once in
+  /// tick_milliseconds while it serves: one that does not is stuck.
+  std::uint64_t turns() const { return turns_; }
   /// Nobody's but the worker's between start() and end().
   const Engine& engine() const { return engine_; }
 
@@ -82,6 +86,7 @@ class Worker {
   std::uint64_t losses_told_ = 0;
   Time next_losses_{};
   std::optional<std::string> failure_;
+  std::atomic<std::uint64_t> turns_ = 0;
 
   Wakeup bell_;
   Wakeup end_bell_;
