@@ -3,13 +3,14 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "conntrack/netlink/conntrack_object.h"
 
 namespace ftpalg {
 namespace {
@@ -18,57 +19,10 @@ namespace {
 /// the same.
 constexpr std::uint32_t expectation_timeout_seconds = 300;
 
-struct DestroyConntrack {
-  void operator()(nf_conntrack* entry) const { nfct_destroy(entry); }
-};
-using ConntrackObject = std::unique_ptr<nf_conntrack, DestroyConntrack>;
-
 struct DestroyExpectation {
   void operator()(nf_expect* expectation) const { nfexp_destroy(expectation); }
 };
 using ExpectationObject = std::unique_ptr<nf_expect, DestroyExpectation>;
-
-std::uint8_t protocol_family(const Address& address) {
-  return address.family() == Family::ipv4 ? AF_INET : AF_INET6;
-}
-
-std::uint16_t network_order(Port port) {
-  return htons(port.number);
-}
-
-void set_address(nf_conntrack* entry, nf_conntrack_attr ipv4, nf_conntrack_attr ipv6,
-                 const Address& address) {
-  nfct_set_attr(entry, address.family() == Family::ipv4 ? ipv4 : ipv6, address.bytes().data());
-}
-
-/// An object that holds `tuple` as its original tuple.
-ConntrackObject object_with(const Tuple& tuple) {
-  ConntrackObject entry(nfct_new());
-  nfct_set_attr_u8(entry.get(), ATTR_L3PROTO, protocol_family(tuple.source.address));
-  nfct_set_attr_u8(entry.get(), ATTR_L4PROTO, IPPROTO_TCP);
-  set_address(entry.get(), ATTR_IPV4_SRC, ATTR_IPV6_SRC, tuple.source.address);
-  set_address(entry.get(), ATTR_IPV4_DST, ATTR_IPV6_DST, tuple.destination.address);
-  nfct_set_attr_u16(entry.get(), ATTR_PORT_SRC, network_order(tuple.source.port));
-  nfct_set_attr_u16(entry.get(), ATTR_PORT_DST, network_order(tuple.destination.port));
-  return entry;
-}
-
-Address read_address(const nf_conntrack* entry, nf_conntrack_attr ipv4, nf_conntrack_attr ipv6) {
-  const bool is_ipv4 = nfct_get_attr_u8(entry, ATTR_L3PROTO) == AF_INET;
-  const auto* bytes = static_cast<const std::uint8_t*>(nfct_get_attr(entry, is_ipv4 ? ipv4 : ipv6));
-  return *Address::from_bytes({bytes, is_ipv4 ? 4U : 16U});
-}
-
-Port read_port(const nf_conntrack* entry, nf_conntrack_attr attribute) {
-  return Port{ntohs(nfct_get_attr_u16(entry, attribute))};
-}
-
-/// The same in `zone`.
-ConntrackObject object_with(const Tuple& tuple, std::uint16_t zone) {
-  ConntrackObject entry = object_with(tuple);
-  if (zone != 0) nfct_set_attr_u16(entry.get(), ATTR_ZONE, zone);
-  return entry;
-}
 
 /// The attributes of one direction's correction. The library keeps them in host order.
 struct OffsetAttributes {
@@ -92,13 +46,6 @@ SequenceOffset read_offset(const nf_conntrack* entry, Direction direction) {
   return {nfct_get_attr_u32(entry, attributes.position),
           static_cast<std::int32_t>(nfct_get_attr_u32(entry, attributes.before)),
           static_cast<std::int32_t>(nfct_get_attr_u32(entry, attributes.after))};
-}
-
-Tuple read_original(const nf_conntrack* entry) {
-  return {{read_address(entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC),
-           read_port(entry, ATTR_ORIG_PORT_SRC)},
-          {read_address(entry, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST),
-           read_port(entry, ATTR_ORIG_PORT_DST)}};
 }
 
 /// Nothing when it is not TCP's, or is told of by halves.
@@ -129,26 +76,12 @@ std::optional<ListedExpectation> read_listed(const nlmsghdr* message) {
 Master read_master(const nf_conntrack* entry) {
   Master master;
   master.original = read_original(entry);
-  master.reply = {{read_address(entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC),
-                   read_port(entry, ATTR_REPL_PORT_SRC)},
-                  {read_address(entry, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST),
-                   read_port(entry, ATTR_REPL_PORT_DST)}};
+  master.reply = read_reply(entry);
   master.offsets = {read_offset(entry, Direction::original), read_offset(entry, Direction::reply)};
   if (nfct_attr_is_set(entry, ATTR_MARK) > 0) master.mark = nfct_get_attr_u32(entry, ATTR_MARK);
   if (nfct_attr_is_set(entry, ATTR_ZONE) > 0) master.zone = nfct_get_attr_u16(entry, ATTR_ZONE);
   master.has_carrier = nfct_attr_is_set(entry, ATTR_HELPER_NAME) > 0;
   return master;
-}
-
-nlmsghdr* begin_message(NetlinkSocket::RequestBuffer& buffer, std::uint8_t subsystem,
-                        std::uint8_t type, std::uint16_t flags, std::uint8_t protocol) {
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
-  message->nlmsg_type = static_cast<std::uint16_t>(subsystem << 8 | type);
-  message->nlmsg_flags = flags;
-  auto* family = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  family->nfgen_family = protocol;
-  family->version = NFNETLINK_V0;
-  return message;
 }
 
 void put_address(nlmsghdr* message, std::uint16_t attribute, const Address& address) {
