@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/bench/allocations.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::uint64_t count = 0;
+
+}  // namespace
+
+std::uint64_t ftpalg::bench::allocations() {
+  return count;
+}
+
+void* operator new(std::size_t bytes) {
+  ++count;
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc{};
+}
+
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+
+void operator delete(void* memory, std::size_t /*bytes*/) noexcept {
+  std::free(memory);
+}
