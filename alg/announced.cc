@@ -94,6 +94,23 @@ void Announced::forget(Connection& connection) {
   release(connection);
 }
 
+bool Announced::owns_announced(const Connection& connection) const {
+  if (!connection.announced) return false;
+  const auto found = owners_.find(announced_key(*connection.announced));
+  return found != owners_.end() && found->second.original == connection.original;
+}
+
+void Announced::take_over(Connection& connection, bool owns_announced) {
+  if (owns_announced) {
+    owners_.insert_or_assign(announced_key(*connection.announced),
+                             Owner{connection.original, connection.announced->inside});
+  }
+  if (connection.expectation_is_live) use_.add_expectation(connection.client);
+  if (connection.expectation_deadline_set) {
+    deadlines_.push({connection.expectation_ends, connection.original});
+  }
+}
+
 void Announced::on_tick(Time now) {
   while (!deadlines_.empty() && deadlines_.top().at <= now) {
     const auto found = connections_.find(deadlines_.top().original);

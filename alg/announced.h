@@ -41,6 +41,11 @@ class Announced {
   /// Ends what has outlived its time.
   void on_tick(Time now);
 
+  /// Whether the public endpoint that `connection` announced last is its own still.
+  bool owns_announced(const Connection& connection) const;
+  /// As another Announced had it: `connection` has come from there.
+  void take_over(Connection& connection, bool owns_announced);
+
  private:
   struct Owner {
     Tuple original;   ///< of the control connection

@@ -21,6 +21,17 @@ struct Connection {
   Connection(const Tuple& original_tuple, const Network& client_network)
       : original(original_tuple), client(client_network) {}
 
+  /// For alg/state_bytes.h: all but what the policy says.
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields(self.original, self.master, self.session, self.streams, self.heard, self.records,
+           self.shifts_itself, self.fin_seen, self.begun, self.ended, self.is_watched, self.syn,
+           self.reopening, self.announced, self.expectation_is_live, self.expectation_deadline_set,
+           self.expectation_ends, self.mark_failed, self.last_seen);
+  }
+  /// What was read could have come about.
+  bool is_sound() const;
+
   Tuple original;
   Network client;  ///< that its use counts for
   /// Nothing until the SYN has been answered: before that NAT has not been decided.
@@ -33,6 +44,11 @@ struct Connection {
     Seq ack;
     std::uint16_t window = 0;  ///< unscaled
     std::optional<Timestamps> timestamps;
+
+    template <typename Fields, typename Self>
+    static void visit(Fields& fields, Self& self) {
+      fields(self.ack, self.window, self.timestamps);
+    }
   };
   std::array<Heard, 2> heard{};
   /// By direction: what this end announces, the other must read otherwise, so lines may have to be
@@ -98,6 +114,9 @@ class ConnectionTable {
   /// From now on one that had no master is found by its reply tuple too, by which none is found
   /// yet.
   void set_master(Connection& connection, const Master& master);
+  /// One that another table had, of which none is found by either of its tuples yet. It comes
+  /// behind the others.
+  Connection& insert(Connection connection);
   void erase(Connection& connection);
 
   /// They are under way from now on, or no more.
@@ -111,6 +130,14 @@ class ConnectionTable {
   Connection* oldest() { return under_way_.empty() ? nullptr : &under_way_.front(); }
   Connection* oldest_other() { return others_.empty() ? nullptr : &others_.front(); }
   std::size_t size() const { return under_way_.size() + others_.size(); }
+
+  /// Of each kind the one that was touched longest ago first.
+  template <typename Visit>
+  void visit_all(Visit visit) const {
+    for (const auto* list : {&under_way_, &others_}) {
+      for (const Connection& connection : *list) visit(connection);
+    }
+  }
 
   template <typename Visit>
   void visit_answered(Visit visit) {

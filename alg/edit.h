@@ -13,6 +13,10 @@ struct Edit {
   AnnouncementText text;     ///< what takes their place
 
   Seq end() const { return position + length; }
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields(self.position, self.length, self.text);
+  }
   std::int32_t growth() const {
     return static_cast<std::int32_t>(text.view().size()) - static_cast<std::int32_t>(length);
   }

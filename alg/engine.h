@@ -16,7 +16,9 @@
 
 #include "alg/announced.h"
 #include "alg/connection.h"
+#include "alg/deadline.h"
 #include "alg/decision.h"
+#include "alg/engine_state.h"
 #include "alg/policy.h"
 #include "alg/segment.h"
 #include "conntrack/injector.h"
@@ -42,6 +44,7 @@ class Engine {
   /// `key` is for nobody to know who sends packets: it draws the ports that are not to be foreseen.
   Engine(Policy policy, const Seams& seams, const KeyedHash::Key& key = {})
       : policy_(std::move(policy)),
+        key_(key),
         masters_(seams.masters),
         injector_(seams.injector),
         connections_(KeyedHash{key}),
@@ -68,6 +71,12 @@ class Engine {
   /// For an orderly end: what is held leaves as it is, because its sender has been told that it
   /// arrived, and no expectation is left.
   void withdraw_all(Time now);
+
+  /// All that it knows, for another engine, so that this one must be given nothing more then.
+  std::vector<std::uint8_t> state() const;
+  /// Goes on where another engine stands. To be called before the first packet, on an engine that
+  /// was made with the state's key.
+  void take_over(EngineState state);
 
   std::size_t connections() const { return connections_.size(); }
   /// Decisions made for `reason` since the start.
@@ -98,15 +107,6 @@ class Engine {
   /// The connection that a segment belongs to; or, as the error, what becomes of a segment that
   /// belongs to none that is known.
   using Place = tl::expected<ConnectionTable::Found, Verdict>;
-
-  /// A connection's time has come to be looked at.
-  struct Deadline {
-    Time at;
-    Tuple original;
-    unsigned repeats = 0;  ///< how often the same was done before
-
-    friend bool operator>(const Deadline& a, const Deadline& b) { return a.at > b.at; }
-  };
 
   Place connection_of(const Segment& segment);
   Place on_syn(const Segment& segment);
@@ -168,6 +168,7 @@ class Engine {
   bool pay_owed(Connection& connection, Direction direction, Time now);
 
   Policy policy_;
+  KeyedHash::Key key_;
   std::vector<Address> gateway_addresses_;
   Masters& masters_;
   Injector& injector_;

@@ -74,6 +74,13 @@ class AnnouncementText {
   void append(std::string_view more);
   void append_number(std::uint32_t number);
 
+  /// For alg/state_bytes.h.
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields.number(self.size_, bytes_max);
+    for (std::size_t at = 0; at < self.size_; ++at) fields(self.bytes_[at]);
+  }
+
  private:
   std::array<char, bytes_max> bytes_{};
   std::size_t size_ = 0;

@@ -15,6 +15,11 @@ namespace ftpalg {
 struct Timestamps {
   std::uint32_t value = 0;
   std::uint32_t echo = 0;
+
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields(self.value, self.echo);
+  }
 };
 
 /// Views the packet that it was parsed from, which must outlive it.

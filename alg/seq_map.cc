@@ -54,6 +54,15 @@ std::optional<SackBlock> SeqMap::map(Way way, const SackBlock& block) const {
   return mapped;
 }
 
+bool SeqMap::is_sound(Seq end) const {
+  if (size_ > edits_max || acknowledged_ > size_) return false;
+  for (std::size_t i = 0; i < size_; ++i) {
+    const Seq next = i + 1 < size_ ? edits_[i + 1].position : end;
+    if (edits_[i].end() < edits_[i].position || edits_[i].end() > next) return false;
+  }
+  return true;
+}
+
 void SeqMap::forget_oldest() {
   base_shift_ += edits_[0].growth();
   std::shift_left(edits_.begin(), edits_.end(), 1);

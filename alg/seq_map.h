@@ -79,6 +79,17 @@ class SeqMap {
   /// Edits remembered.
   std::size_t size() const { return size_; }
 
+  /// For alg/state_bytes.h.
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields(self.base_shift_);
+    fields.number(self.size_, edits_max);
+    fields.number(self.acknowledged_, edits_max);
+    for (std::size_t i = 0; i < self.size_; ++i) fields(self.edits_[i]);
+  }
+  /// What was read could have come about: the edits are in order, before `end`.
+  bool is_sound(Seq end) const;
+
  private:
   enum class Way : std::uint8_t { forward, backward };
   enum class Round : std::uint8_t { down, up };
@@ -88,6 +99,10 @@ class SeqMap {
     std::uint32_t old_length = 0;
     std::uint32_t new_length = 0;
     Seq end() const { return position + old_length; }
+    template <typename Fields, typename Self>
+    static void visit(Fields& fields, Self& self) {
+      fields(self.position, self.old_length, self.new_length);
+    }
     // Shifts are kept modulo 2^32, as sequence numbers are.
     std::uint32_t growth() const { return new_length - old_length; }
   };

@@ -63,6 +63,14 @@ class Session {
   /// True while the next line in `direction` could be an announcement that opens something.
   bool may_announce(Direction direction, const Policy& policy) const;
 
+  /// For alg/state_bytes.h.
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields.choice(self.phase_, Phase::left_alone);
+    fields(self.logged_in_, self.epsv_all_, self.open_reply_, self.open_reply_lines_,
+           self.open_reply_bytes_, self.pending_);
+  }
+
  private:
   enum class Phase : std::uint8_t {
     greeting,       ///< nothing but 120 has been heard
@@ -104,6 +112,12 @@ class Session {
     bool empty() const { return size_ == 0; }
     std::optional<std::size_t> find(Verb verb) const;
     std::optional<std::size_t> answered_by(std::uint16_t code) const;
+
+    template <typename Fields, typename Self>
+    static void visit(Fields& fields, Self& self) {
+      fields.number(self.size_, commands_max);
+      for (std::size_t at = 0; at < self.size_; ++at) fields.choice(self.verbs_[at], Verb::abor);
+    }
 
    private:
     std::array<Verb, commands_max> verbs_{};

@@ -2,6 +2,7 @@
 #include "alg/stream.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace ftpalg {
 
@@ -250,6 +251,34 @@ unsigned Stream::count_drop(Seq at, Time now) {
   }
   drop_time_ = now;
   return ++drops_;
+}
+
+bool Stream::is_sound() const {
+  // Numbers further apart than any window could not be put in order.
+  const auto is_near = [&](Seq seq) {
+    return std::abs(std::int64_t{next_ - seq}) <= SeqMap::repeat_reach_max;
+  };
+  const bool are_near =
+      is_near(acknowledged_) && is_near(forwarded_) &&
+      (kept_.empty() || (is_near(kept_begin_) && kept_end() <= next_)) &&
+      std::ranges::all_of(early_, [&](const Early& early) { return is_near(early.begin); });
+  if (!are_near) return false;
+  std::size_t early_bytes = 0;
+  for (const Early& early : early_) early_bytes += early.bytes.size();
+  if (partial_.size() > line_bytes_max_ || kept_.size() > kept_bytes_max ||
+      early_bytes > early_bytes_max) {
+    return false;
+  }
+  const bool holds_what_it_says =
+      forwarded_ == next_ || (forwarded_ < next_ && can_give(forwarded_, next_, nullptr));
+  if (!holds_what_it_says || !map_.is_sound(next_)) return false;
+  Seq end = edits_.empty() ? next_ : edits_.front().position;
+  for (const Edit& edit : edits_) {
+    const bool is_a_run = edit.length <= line_bytes_max_ && edit.position >= end;
+    if (!is_a_run) return false;
+    end = edit.end();
+  }
+  return end <= next_;
 }
 
 }  // namespace ftpalg

@@ -16,6 +16,15 @@ class TlsRecords {
   /// than all when plain text follows. Nothing when what follows can be neither, now and for good.
   std::optional<std::size_t> pass(wire::Bytes bytes);
 
+  /// For alg/state_bytes.h.
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields(self.header_);
+    fields.number(self.header_bytes_, header_bytes_max - 1);
+    fields.number(self.body_bytes_left_, 0xffff);
+    fields(self.lost_);
+  }
+
  private:
   /// Content type, version and length (RFC 8446, section 5.1).
   static constexpr std::size_t header_bytes_max = 5;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "alg/sack_option.h"
 
@@ -26,6 +27,12 @@ std::vector<Ways> all_ways(std::size_t text_bytes_max) {
     for (const std::uint32_t initial_seq : {0U, 0x40000000U, 0xffffffe0U, 0xffffffffU - 520U}) {
       const Ways plain{.owner = owner, .initial_seq = initial_seq};
       all.push_back(plain);
+      for (const bool in_bytes : {false, true}) {
+        Ways moving = plain;
+        moving.moves = true;
+        moving.byte_by_byte = in_bytes;
+        all.push_back(moving);
+      }
       for (const bool twice : {false, true}) {
         Ways ways = plain;
         ways.send_twice = twice;
@@ -49,7 +56,8 @@ std::string to_string(const Ways& ways) {
                      ways.byte_by_byte ? std::string("byte by byte")
                      : ways.cut_at > 0 ? fmt::format("cut at {}", ways.cut_at)
                                        : std::string("whole"),
-                     ways.send_twice ? ", each segment twice" : "");
+                     ways.send_twice ? ", each segment twice" : "") +
+         (ways.moves ? ", the engine changes with each packet" : "");
 }
 
 Endpoint endpoint(std::string_view address, std::uint16_t port) {
@@ -128,7 +136,8 @@ std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std:
 Conversation::Conversation(const Master& master, const Ways& ways, Policy policy)
     : master_(master),
       ways_(ways),
-      engine_(with_owner(std::move(policy), ways.owner), {masters_, expectations_, injector_}),
+      policy_(with_owner(std::move(policy), ways.owner)),
+      engine_(std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_})),
       peers_{Peer{ways.initial_seq}, Peer{ways.initial_seq + 500}} {
   for (Peer& peer : peers_) peer.sent_until = peer.first;
   peers_[0].expected = peers_[0].first_received = peers_[1].first;
@@ -138,8 +147,9 @@ Conversation::Conversation(const Master& master, const Ways& ways, Policy policy
   const Seq client_syn{ways.initial_seq};
   const Seq server_syn{ways.initial_seq + 500};
   const auto pass = [&](const std::vector<std::uint8_t>& packet) {
-    const auto decisions = engine_.on_packet(packet, now_).decisions;
+    const auto decisions = engine_->on_packet(packet, now_).decisions;
     decisions_.insert(decisions_.end(), decisions.begin(), decisions.end());
+    if (ways_.moves) move_engine();
   };
   pass(make_packet(master.original, client_syn, {}, Segment::syn_flag, ""));
   masters_.add(master);
@@ -237,15 +247,17 @@ void Conversation::cross(Direction direction, const std::vector<std::uint8_t>& p
   std::vector<std::uint8_t> leaving = packet;
   // With the kernel's offsets pure acknowledgements are not queued (kernel-facts 10).
   if (!is_pure_ack || ways_.owner == OffsetOwner::engine) {
-    const Outcome outcome = engine_.on_packet(packet, now_);
+    const Outcome outcome = engine_->on_packet(packet, now_);
     decisions_.insert(decisions_.end(), outcome.decisions.begin(), outcome.decisions.end());
-    if (outcome.verdict.action == Verdict::Action::drop) {
+    const Verdict::Action action = outcome.verdict.action;
+    if (action == Verdict::Action::replace) {
+      leaving.assign(outcome.verdict.packet.begin(), outcome.verdict.packet.end());
+    }
+    if (ways_.moves) move_engine();
+    if (action == Verdict::Action::drop) {
       ++segments_dropped_;
       deliver_injected();
       return;
-    }
-    if (outcome.verdict.action == Verdict::Action::replace) {
-      leaving.assign(outcome.verdict.packet.begin(), outcome.verdict.packet.end());
     }
   }
   if (watch_) watch_(direction, leaving.size());
@@ -318,9 +330,19 @@ void Conversation::deliver_injected() {
 }
 
 void Conversation::tick() {
-  const auto decisions = engine_.on_tick(now_);
+  const auto decisions = engine_->on_tick(now_);
   decisions_.insert(decisions_.end(), decisions.begin(), decisions.end());
+  if (ways_.moves) move_engine();
   deliver_injected();
+}
+
+void Conversation::move_engine() {
+  auto state = EngineState::read(engine_->state());
+  if (!state) throw std::logic_error(state.error());
+  auto next =
+      std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_}, state->key);
+  next->take_over(std::move(*state));
+  engine_ = std::move(next);
 }
 
 bool Conversation::everything_arrived() const {

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ struct Ways {
   std::size_t cut_at = 0;            ///< each text leaves in two segments, cut here; 0: in one
   bool byte_by_byte = false;
   bool send_twice = false;  ///< each segment comes again at once
+  bool moves = false;       ///< after each packet and tick another engine goes on with the state
 };
 
 /// Every way worth trying for texts up to `text_bytes_max` long.
@@ -97,7 +99,9 @@ class Conversation {
   /// All decisions since the start, or since the last call.
   std::vector<Decision> take_decisions();
 
-  Engine& engine() { return engine_; }
+  Engine& engine() { return *engine_; }
+  /// Another engine goes on in its place.
+  void move_engine();
   MemoryMasters& masters() { return masters_; }
   MemoryExpectations& expectations() { return expectations_; }
   MemoryInjector& injector() { return injector_; }
@@ -134,7 +138,8 @@ class Conversation {
   MemoryMasters masters_;
   MemoryExpectations expectations_;
   MemoryInjector injector_;
-  Engine engine_;
+  Policy policy_;
+  std::unique_ptr<Engine> engine_;
   std::array<Peer, 2> peers_;
   std::array<bool, 2> losing_{};
   std::vector<Decision> decisions_;

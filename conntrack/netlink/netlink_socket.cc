@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -34,6 +35,24 @@ tl::expected<NetlinkSocket, std::string> NetlinkSocket::open() {
 
 tl::expected<NetlinkSocket, std::string> NetlinkSocket::open_route() {
   return open(NETLINK_ROUTE, "routing");
+}
+
+tl::expected<NetlinkSocket, std::string> NetlinkSocket::take_over(int descriptor) {
+  int protocol = -1;
+  socklen_t bytes = sizeof protocol;
+  NetlinkSocket socket(mnl_socket_fdopen(descriptor));
+  if (!socket.socket_) {
+    const int error = errno;
+    close(descriptor);
+    return tl::unexpected(
+        fmt::format("descriptor {} is no netlink socket: {}", descriptor, std::strerror(error)));
+  }
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &bytes) != 0 ||
+      protocol != NETLINK_NETFILTER) {
+    return tl::unexpected(
+        fmt::format("descriptor {} is a netlink socket, but not to netfilter", descriptor));
+  }
+  return socket;
 }
 
 tl::expected<NetlinkSocket, std::string> NetlinkSocket::open(int bus, std::string_view subsystem) {

@@ -25,6 +25,9 @@ class NetlinkSocket {
   /// To routing (NETLINK_ROUTE), where addresses are.
   static tl::expected<NetlinkSocket, std::string> open_route();
 
+  /// One to netfilter that another process has opened; `descriptor` belongs to it from now on.
+  static tl::expected<NetlinkSocket, std::string> take_over(int descriptor);
+
   mnl_socket* get() const { return socket_.get(); }
   int descriptor() const { return mnl_socket_get_fd(socket_.get()); }
   std::uint32_t port_id() const { return mnl_socket_get_portid(socket_.get()); }

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 namespace ftpalg {
 namespace {
@@ -25,6 +26,18 @@ constexpr int packets_per_turn = 512;
 void put_flag(nlmsghdr* message, std::uint32_t flag) {
   mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(flag));
   mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(flag));
+}
+
+/// The port id of the socket that a queue belongs to, in this thread's network namespace; 0 when
+/// nobody has it, or nobody knows.
+std::uint32_t owner_of(std::uint16_t number) {
+  std::ifstream list("/proc/thread-self/net/netfilter/nfnetlink_queue");
+  std::uint32_t queue = 0;
+  std::uint32_t port_id = 0;
+  for (std::string rest; list >> queue >> port_id && std::getline(list, rest);) {
+    if (queue == number) return port_id;
+  }
+  return 0;
 }
 
 std::span<const std::uint8_t> payload_of(const nlattr* attribute) {
@@ -65,6 +78,20 @@ tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number,
   }
 }
 
+tl::expected<PacketQueue, std::string> PacketQueue::take_over(
+    int descriptor, std::uint16_t number, std::optional<std::uint32_t> last_packet_id) {
+  auto socket = NetlinkSocket::take_over(descriptor);
+  if (!socket) return tl::unexpected(socket.error());
+  if (owner_of(number) != socket->port_id()) {
+    return tl::unexpected(
+        fmt::format("queue {} does not belong to the socket that was handed over for it", number));
+  }
+  PacketQueue queue(std::move(*socket), number);
+  queue.last_packet_id_ = last_packet_id.value_or(0);
+  queue.knows_last_packet_id_ = last_packet_id.has_value();
+  return queue;
+}
+
 int PacketQueue::configure(std::size_t room_bytes) {
   NetlinkSocket::RequestBuffer buffer;
   nlmsghdr* bind = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
@@ -82,7 +109,7 @@ int PacketQueue::configure(std::size_t room_bytes) {
   // time (kernel-facts 14).
   nlmsghdr* connections = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
   put_flag(connections, NFQA_CFG_F_CONNTRACK);
-  tells_connections_ = socket_.transact(connections) == 0;
+  static_cast<void>(socket_.transact(connections));
 
   // Both may be refused; the defaults then serve, with less room for bursts. The kernel doubles
   // what it is asked for (socket(7)).
@@ -132,8 +159,20 @@ int PacketQueue::serve_message(const nlmsghdr* message, const Decide& decide) {
 
 /// The kernel numbers packets from 1 on, in the order in which it gives them to us.
 void PacketQueue::note_number(std::uint32_t packet_id) {
-  lost_ += packet_id - last_packet_id_ - 1;
+  if (knows_last_packet_id_) {
+    lost_ += packet_id - last_packet_id_ - 1;
+  } else {
+    drop_until(packet_id - 1);
+    knows_last_packet_id_ = true;
+  }
   last_packet_id_ = packet_id;
+}
+
+/// What nobody has answered up to there. Whether there was any the kernel does not tell.
+void PacketQueue::drop_until(std::uint32_t packet_id) {
+  nlmsghdr* message = nfq_nlmsg_put(answer_.data(), NFQNL_MSG_VERDICT_BATCH, number_);
+  nfq_nlmsg_verdict_put(message, static_cast<int>(packet_id), NF_DROP);
+  static_cast<void>(mnl_socket_sendto(socket_.get(), message, message->nlmsg_len));
 }
 
 bool PacketQueue::give_verdict(std::uint32_t packet_id, const Verdict& verdict) {

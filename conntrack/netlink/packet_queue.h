@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <tl/expected.hpp>
@@ -31,11 +32,20 @@ class PacketQueue {
   static tl::expected<PacketQueue, std::string> open(std::uint16_t number,
                                                      std::size_t room_bytes = default_room_bytes);
 
+  /// Goes on with a queue that another process has taken and reads no more: an NFQUEUE queue belongs
+  /// to its netlink socket, and whoever has a descriptor of that has the queue. `descriptor` belongs
+  /// to this one from now on. Packets that the other has read and not answered are told by
+  /// `last_packet_id`, that of the last one that it has answered; nothing when nobody knows, because
+  /// the other was killed. The first packet then shows which they were: they are dropped, for their
+  /// senders to send again, since nobody can read them a second time.
+  static tl::expected<PacketQueue, std::string> take_over(
+      int descriptor, std::uint16_t number, std::optional<std::uint32_t> last_packet_id);
+
+  /// Of the last packet that was answered; 0 before the first.
+  std::uint32_t last_packet_id() const { return last_packet_id_; }
+
   std::uint16_t number() const { return number_; }
   int descriptor() const { return socket_.descriptor(); }
-
-  /// Whether the kernel tells of the connection with each packet.
-  bool tells_connections() const { return tells_connections_; }
 
   /// Decides what becomes of a packet.
   using Decide = std::function<Verdict(const QueuedPacket& packet)>;
@@ -52,12 +62,13 @@ class PacketQueue {
   int configure(std::size_t room_bytes);
   bool give_verdict(std::uint32_t packet_id, const Verdict& verdict);
   void note_number(std::uint32_t packet_id);
+  void drop_until(std::uint32_t packet_id);
   int serve_message(const nlmsghdr* message, const Decide& decide);
 
   NetlinkSocket socket_;
   std::uint16_t number_;
-  bool tells_connections_ = false;
   std::uint32_t last_packet_id_ = 0;
+  bool knows_last_packet_id_ = true;
   std::uint64_t lost_ = 0;
   std::vector<char> received_;
   std::vector<char> answer_;

@@ -33,6 +33,7 @@ struct Figures {
   std::uint64_t bytes_missing = 0;
   std::uint64_t holds = 0;     ///< acknowledgements injected for bytes that are held
   std::uint64_t payments = 0;  ///< held bytes injected on their own
+  std::uint64_t moves = 0;     ///< to another engine, with the state of the one before
 
   // The oracle.
   std::uint64_t lines = 0;

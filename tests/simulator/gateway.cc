@@ -48,7 +48,8 @@ Gateway::Gateway(const Master& master, const Policy& policy, bool is_present, Ex
       kernel_shifts_(policy.offset_owner == OffsetOwner::kernel && master.is_nated()),
       is_present_(is_present),
       exits_(exits),
-      engine_(policy, {masters_, expectations_, injector_}),
+      policy_(policy),
+      engine_(std::make_unique<Engine>(policy, Seams{masters_, expectations_, injector_})),
       figures_(figures) {
   // Without NAT conntrack keeps no offsets (kernel-facts 15).
   if (!kernel_shifts_) masters_.answer_offsets_with(OffsetResult::unsupported);
@@ -64,15 +65,17 @@ void Gateway::take(Direction direction, PacketBytes& packet, std::size_t segment
     confirm();
   } else if (is_queued(*segment)) {
     ++figures_.queued;
-    const Outcome outcome = engine_.on_packet(packet, now);
+    const Outcome outcome = engine_->on_packet(packet, now);
     for (const Decision& decision : outcome.decisions) note(decision);
     confirm();
-    if (outcome.verdict.action == Verdict::Action::drop) return;
-    if (outcome.verdict.action == Verdict::Action::replace) {
+    const Verdict::Action action = outcome.verdict.action;
+    if (action == Verdict::Action::replace) {
       const auto replaced = outcome.verdict.packet;
       if (!is_valid(replaced)) return;
       leaving_.assign(replaced.begin(), replaced.end());
     }
+    move_by_chance();
+    if (action == Verdict::Action::drop) return;
   }
   if (kernel_shifts_) shift_as_kernel(direction, leaving_);
   exits_.leave(direction, leaving_, segment_bytes);
@@ -96,7 +99,22 @@ bool Gateway::is_queued(const Segment& segment) const {
 }
 
 void Gateway::tick(Time now) {
-  for (const Decision& decision : engine_.on_tick(now)) note(decision);
+  for (const Decision& decision : engine_->on_tick(now)) note(decision);
+  move_by_chance();
+}
+
+void Gateway::move_by_chance() {
+  if (moves_per_mille_ == 0 || !random_.chance(moves_per_mille_)) return;
+  auto state = EngineState::read(engine_->state());
+  if (!state) {
+    fault_ = state.error();
+    return;
+  }
+  auto next =
+      std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_}, state->key);
+  next->take_over(std::move(*state));
+  engine_ = std::move(next);
+  ++figures_.moves;
 }
 
 void Gateway::note(const Decision& decision) {

@@ -6,11 +6,13 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 
 #include "alg/engine.h"
 #include "conntrack/memory_seams.h"
 #include "figures.h"
 #include "packet.h"
+#include "random.h"
 
 namespace ftpalg::simulator {
 
@@ -58,7 +60,12 @@ class Gateway {
   /// A packet of `direction` comes in.
   void take(Direction direction, PacketBytes& packet, std::size_t segment_bytes, Time now);
   void tick(Time now);
-  Engine& engine() { return engine_; }
+  Engine& engine() { return *engine_; }
+  /// After so many of a thousand packets another engine goes on with the state.
+  void move_after(std::uint32_t per_mille, std::uint64_t seed) {
+    moves_per_mille_ = per_mille;
+    random_ = Random(seed);
+  }
   /// The engine comes when so many packets have passed.
   void start_after(std::uint32_t packets) {
     packets_before_start_ = packets;
@@ -83,6 +90,7 @@ class Gateway {
     bool fails = false;
   };
 
+  void move_by_chance();
   void confirm();
   void note(const Decision& decision);
   bool is_queued(const Segment& segment) const;
@@ -98,7 +106,10 @@ class Gateway {
   MemoryMasters masters_;
   WatchedExpectations expectations_;
   Injection injector_{*this};
-  Engine engine_;
+  Policy policy_;
+  std::unique_ptr<Engine> engine_;
+  std::uint32_t moves_per_mille_ = 0;
+  Random random_{0};
   std::uint32_t packets_before_start_ = 0;
   bool is_late_ = false;
   bool is_confirmed_ = false;

@@ -85,9 +85,9 @@ void print(const Totals& totals, const Figures& figures, double seconds) {
       figures.senseless_sack);
   fmt::print(
       "engine: {} packets, {} edits, {} waits, {} drops for missing bytes, {} held "
-      "pieces acknowledged, {} sent on by the engine\n",
+      "pieces acknowledged, {} sent on by the engine, {} moves to another engine\n",
       figures.queued, figures.edits, figures.waits, figures.bytes_missing, figures.holds,
-      figures.payments);
+      figures.payments, figures.moves);
   fmt::print(
       "lines: {} delivered, {} rewritten ({} by late gateways), {} opened, {} superseded, {} "
       "urgent pointers; {} not "

@@ -124,6 +124,10 @@ class Simulation final : private Gateway::Exits {
     forges_ = setting_.gateway_is_present && random_.chance(100) && !excuses_.seams_fail &&
               !script_.gateway_is_late && !script_.has_much_text && script_.in_syn == 0 &&
               !script_.greets_in_syn;
+    // Drawn apart, so that all else is the same as without.
+    Random moves(~seed);
+    constexpr std::array<std::uint32_t, 3> moves_per_mille{30, 200, 1000};
+    if (moves.chance(250)) gateway_.move_after(moves.pick(moves_per_mille), moves.next());
   }
 
   Result run() {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <compare>
+
+#include "alg/time.h"
+#include "conntrack/tuple.h"
+
+namespace ftpalg {
+
+/// A connection's time has come to be looked at.
+struct Deadline {
+  Time at{};
+  Tuple original;
+  unsigned repeats = 0;  ///< how often the same was done before
+
+  /// Of two at the same time one comes first all the same, whoever keeps them.
+  friend auto operator<=>(const Deadline&, const Deadline&) = default;
+
+  /// For alg/state_bytes.h.
+  template <typename Fields, typename Self>
+  static void visit(Fields& fields, Self& self) {
+    fields(self.at, self.original);
+    fields.number(self.repeats, repeats_max);
+  }
+  static constexpr std::uint32_t repeats_max = 31;
+};
+
+}  // namespace ftpalg
