@@ -209,12 +209,12 @@ class Stream {
   /// For alg/state_bytes.h.
   template <typename Fields, typename Self>
   static void visit(Fields& fields, Self& self) {
-    fields(self.started_, self.fresh_, self.was_edited_, self.offset_unacknowledged_,
-           self.line_done_, self.start_certain_, self.too_long_, self.next_, self.forwarded_,
-           self.acknowledged_, self.line_begin_, self.partial_, self.owed_end_, self.held_since_,
-           self.kept_begin_, self.kept_, self.early_, self.urgent_end_, self.edits_, self.map_,
-           self.offset_, self.offset_edit_end_, self.drop_at_, self.drop_time_, self.drops_,
-           self.line_waits_);
+    fields(self.started_, self.fresh_, self.received_end_, self.was_edited_,
+           self.offset_unacknowledged_, self.line_done_, self.start_certain_, self.too_long_,
+           self.next_, self.forwarded_, self.acknowledged_, self.line_begin_, self.partial_,
+           self.owed_end_, self.held_since_, self.kept_begin_, self.kept_, self.early_,
+           self.urgent_end_, self.edits_, self.map_, self.offset_, self.offset_edit_end_,
+           self.drop_at_, self.drop_time_, self.drops_, self.line_waits_);
   }
   /// What was read could have come about, so that nothing here reaches beyond what there is.
   bool is_sound() const;
