@@ -32,6 +32,8 @@ constexpr std::array allowed_calls{
     // Packets, verdicts, conntrack, the keeper, signals and the log, all of them open already.
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(recvmmsg_time64),
     SCMP_SYS(sendto),
     SCMP_SYS(sendmsg),
     SCMP_SYS(read),

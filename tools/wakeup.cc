@@ -23,9 +23,4 @@ void Wakeup::ring() const {
   static_cast<void>(eventfd_write(descriptor(), 1));
 }
 
-void Wakeup::silence() const {
-  eventfd_t rung = 0;
-  static_cast<void>(eventfd_read(descriptor(), &rung));
-}
-
 }  // namespace ftpalg::tools

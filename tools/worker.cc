@@ -2,7 +2,6 @@
 #include "tools/worker.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -20,7 +19,7 @@ namespace ftpalg::tools {
 namespace {
 
 constexpr std::size_t mebibyte = std::size_t{1024} * 1024;
-constexpr int tick_milliseconds = 1000;
+constexpr Time tick_interval = std::chrono::seconds{1};
 constexpr Time loss_warning_interval = std::chrono::minutes{1};
 
 Time now() {
@@ -56,22 +55,17 @@ tl::expected<std::unique_ptr<Worker>, std::string> Worker::open(const rules::Rul
                                                                 const Policy& policy) {
   auto kernel = Kernel::open(ruleset, queue, queue_room_mib);
   if (!kernel) return tl::unexpected(kernel.error());
-  auto bell = Wakeup::open();
-  if (!bell) return tl::unexpected(bell.error());
   auto end_bell = Wakeup::open();
   if (!end_bell) return tl::unexpected(end_bell.error());
-  return std::make_unique<Worker>(std::move(*kernel), std::move(*bell), std::move(*end_bell),
-                                  queue_room_mib, policy);
+  return std::make_unique<Worker>(std::move(*kernel), std::move(*end_bell), queue_room_mib, policy);
 }
 
-Worker::Worker(Kernel kernel, Wakeup bell, Wakeup end_bell, std::size_t queue_room_mib,
-               Policy policy)
+Worker::Worker(Kernel kernel, Wakeup end_bell, std::size_t queue_room_mib, Policy policy)
     : kernel_(std::move(kernel)),
       masters_(kernel_.ctnetlink),
       engine_(policy, {masters_, kernel_.ctnetlink, kernel_.injector}, random_key()),
       policy_(std::move(policy)),
       queue_room_mib_(queue_room_mib),
-      bell_(std::move(bell)),
       end_bell_(std::move(end_bell)) {}
 
 Worker::~Worker() {
@@ -86,16 +80,18 @@ void Worker::set_policy(Policy policy) {
   {
     const std::lock_guard held(box_.lock);
     box_.policy = std::move(policy);
+    box_.is_full = true;
   }
-  bell_.ring();
+  kernel_.queue.wake();
 }
 
 void Worker::ask_to_end() {
   {
     const std::lock_guard held(box_.lock);
     box_.is_to_end = true;
+    box_.is_full = true;
   }
-  bell_.ring();
+  kernel_.queue.wake();
 }
 
 std::optional<std::string> Worker::end() {
@@ -117,29 +113,25 @@ void Worker::work() {
 void Worker::serve() {
   Time next_tick = now();
   for (;; ++turns_) {
-    std::array<pollfd, 2> sources{pollfd{kernel_.queue.descriptor(), POLLIN, 0},
-                                  pollfd{bell_.descriptor(), POLLIN, 0}};
-    if (poll(sources.data(), sources.size(), tick_milliseconds) < 0 && errno != EINTR) {
-      failure_ = fmt::format("cannot wait for packets: {}", std::strerror(errno));
+    if (const int error = kernel_.queue.receive(); error != 0) {
+      failure_ = fmt::format("queue {} failed: {}", kernel_.queue.number(), std::strerror(error));
       return;
     }
-    if (sources[1].revents != 0 && look_into_box()) return;
-    const int served = kernel_.queue.serve([this](const auto& packet) { return decide(packet); });
-    if (served < 0) {
-      failure_ = fmt::format("queue {} failed: {}", kernel_.queue.number(), std::strerror(-served));
-      return;
-    }
-    if (const Time at = now(); at >= next_tick) {
+    const bool is_to_end = box_.is_full && look_into_box();
+    const Time at = now();
+    kernel_.queue.answer([&](const QueuedPacket& packet) { return decide(packet, at); });
+    if (is_to_end) return;
+    if (at >= next_tick) {
       tick(at);
-      next_tick = at + std::chrono::milliseconds{tick_milliseconds};
+      next_tick = at + tick_interval;
     }
   }
 }
 
 /// Returns whether the end was asked for.
 bool Worker::look_into_box() {
-  bell_.silence();
   const std::lock_guard held(box_.lock);
+  box_.is_full = false;
   if (box_.policy) {
     policy_ = *std::exchange(box_.policy, std::nullopt);
     engine_.set_policy(policy_);
@@ -157,8 +149,7 @@ void Worker::tick(Time at) {
   tell_losses(at);
 }
 
-Verdict Worker::decide(const QueuedPacket& packet) {
-  const Time at = now();
+Verdict Worker::decide(const QueuedPacket& packet, Time at) {
   masters_.note(packet);
   const Outcome outcome = engine_.on_packet(packet.bytes, at);
   tell(outcome.decisions, at);

@@ -3,7 +3,7 @@
 //
 // Workers share nothing but the log, so none waits for another's packets. All packets of a client
 // come to the same worker (rules/ruleset.h), so each has its sessions whole. What the program tells
-// a worker while it serves, another policy or to end, it finds when its bell rings.
+// a worker while it serves, another policy or to end, it finds in its box.
 #pragma once
 
 #include <atomic>
@@ -45,7 +45,7 @@ class Worker {
                                                                  std::uint16_t queue,
                                                                  std::size_t queue_room_mib,
                                                                  const Policy& policy);
-  Worker(Kernel kernel, Wakeup bell, Wakeup end_bell, std::size_t queue_room_mib, Policy policy);
+  Worker(Kernel kernel, Wakeup end_bell, std::size_t queue_room_mib, Policy policy);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   /// As end().
@@ -73,7 +73,7 @@ class Worker {
   void serve();
   bool look_into_box();
   void tick(Time at);
-  Verdict decide(const QueuedPacket& packet);
+  Verdict decide(const QueuedPacket& packet, Time at);
   void tell(std::span<const Decision> decisions, Time at);
   void tell_losses(Time at);
 
@@ -88,11 +88,11 @@ class Worker {
   std::optional<std::string> failure_;
   std::atomic<std::uint64_t> turns_ = 0;
 
-  Wakeup bell_;
   Wakeup end_bell_;
-  /// What the bell was rung for, under the lock.
+  /// What it is told, under the lock.
   struct Box {
     std::mutex lock;
+    std::atomic<bool> is_full = false;  ///< something new is in it: this needs no lock
     std::optional<Policy> policy;
     bool is_to_end = false;
   } box_;

@@ -62,9 +62,8 @@ tl::expected<NetlinkSocket, std::string> NetlinkSocket::open(int bus, std::strin
         fmt::format("cannot open a netlink socket to {}: {}", subsystem, std::strerror(errno)));
   }
   // The kernel answers at once. Should it ever not, a packet waits no longer than this.
-  const timeval answer_time_max{.tv_sec = 1, .tv_usec = 0};
-  setsockopt(socket.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &answer_time_max,
-             sizeof answer_time_max);
+  const timeval limit{.tv_sec = answer_time_max.count(), .tv_usec = 0};
+  setsockopt(socket.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   return socket;
 }
 

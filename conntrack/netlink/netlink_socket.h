@@ -6,6 +6,7 @@
 #include <libmnl/libmnl.h>
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,8 @@ class NetlinkSocket {
   /// Room for one message of ours; no request that we send comes near it.
   static constexpr std::size_t request_bytes_max = 4096;
   using RequestBuffer = std::array<char, request_bytes_max>;
+  /// How long receiving waits.
+  static constexpr std::chrono::seconds answer_time_max{1};
 
   /// An error names the cause and the mend.
   static tl::expected<NetlinkSocket, std::string> open();

@@ -8,6 +8,7 @@
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -20,8 +21,8 @@ constexpr std::size_t message_bytes_max = 0xffff + 4096;
 /// So many that the room in bytes is always the first limit: the kernel numbers the packets that
 /// find no room in it, but not those beyond this number, of which nobody would hear.
 constexpr std::uint32_t packets_max = 1U << 30;
-/// Packets served before the caller gets its turn again.
-constexpr int packets_per_turn = 512;
+/// Of verdicts that leave together; another one fits in behind it.
+constexpr std::size_t answer_bytes_max = std::size_t{64} * 1024;
 
 void put_flag(nlmsghdr* message, std::uint32_t flag) {
   mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(flag));
@@ -51,8 +52,10 @@ std::span<const std::uint8_t> payload_of(const nlattr* attribute) {
 PacketQueue::PacketQueue(NetlinkSocket socket, std::uint16_t number)
     : socket_(std::move(socket)),
       number_(number),
-      received_(message_bytes_max),
-      answer_(message_bytes_max) {}
+      buffer_(packets_per_turn * message_bytes_max),
+      answer_(answer_bytes_max + message_bytes_max) {
+  received_.reserve(packets_per_turn);
+}
 
 tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number,
                                                          std::size_t room_bytes) {
@@ -120,41 +123,45 @@ int PacketQueue::configure(std::size_t room_bytes) {
   return 0;
 }
 
-int PacketQueue::serve(const Decide& decide) {
-  int served = 0;
-  while (served < packets_per_turn) {
-    const ssize_t bytes =
-        recv(descriptor(), received_.data(), received_.size(), MSG_DONTWAIT | MSG_TRUNC);
-    if (bytes < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return served;
-      if (errno == EINTR || errno == ENOBUFS) continue;
-      return -errno;
-    }
-    if (static_cast<std::size_t>(bytes) > received_.size()) continue;
-    auto remaining = static_cast<int>(bytes);
-    for (const auto* message = reinterpret_cast<const nlmsghdr*>(received_.data());
-         mnl_nlmsg_ok(message, remaining); message = mnl_nlmsg_next(message, &remaining)) {
-      served += serve_message(message, decide);
-    }
+int PacketQueue::receive() {
+  std::array<iovec, packets_per_turn> places;
+  std::array<mmsghdr, packets_per_turn> headers{};
+  for (std::size_t at = 0; at < packets_per_turn; ++at) {
+    places[at] = {buffer_.data() + at * message_bytes_max, message_bytes_max};
+    headers[at].msg_hdr.msg_iov = &places[at];
+    headers[at].msg_hdr.msg_iovlen = 1;
   }
-  return served;
+  received_.clear();
+  const int count = recvmmsg(descriptor(), headers.data(), headers.size(), MSG_WAITFORONE, nullptr);
+  if (count < 0) {
+    const bool goes_on =
+        errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS;
+    return goes_on ? 0 : errno;
+  }
+  for (std::size_t at = 0; at < static_cast<std::size_t>(count); ++at) {
+    if ((headers[at].msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
+    received_.emplace_back(static_cast<const char*>(places[at].iov_base), headers[at].msg_len);
+  }
+  return 0;
 }
 
-int PacketQueue::serve_message(const nlmsghdr* message, const Decide& decide) {
-  if (message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) return 0;
+/// Nothing where it is no packet: the kernel's complaint about a verdict, or what wake() sent. The
+/// kernel puts each packet into a message of its own.
+std::optional<PacketQueue::Numbered> PacketQueue::read(Message message) {
+  const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
+  if (!mnl_nlmsg_ok(header, static_cast<int>(message.size())) ||
+      header->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) {
+    return std::nullopt;
+  }
   std::array<nlattr*, NFQA_MAX + 1> attributes{};
-  if (nfq_nlmsg_parse(message, attributes.data()) < 0 || attributes[NFQA_PACKET_HDR] == nullptr) {
-    return 0;
+  if (nfq_nlmsg_parse(header, attributes.data()) < 0 || attributes[NFQA_PACKET_HDR] == nullptr) {
+    return std::nullopt;
   }
-  const auto* header =
+  const auto* packet =
       static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]));
-  note_number(ntohl(header->packet_id));
-  Verdict verdict;
-  if (attributes[NFQA_PAYLOAD] != nullptr) {
-    verdict = decide({payload_of(attributes[NFQA_PAYLOAD]), payload_of(attributes[NFQA_CT])});
-  }
-  give_verdict(ntohl(header->packet_id), verdict);
-  return 1;
+  note_number(ntohl(packet->packet_id));
+  return Numbered{ntohl(packet->packet_id),
+                  {payload_of(attributes[NFQA_PAYLOAD]), payload_of(attributes[NFQA_CT])}};
 }
 
 /// The kernel numbers packets from 1 on, in the order in which it gives them to us.
@@ -170,20 +177,56 @@ void PacketQueue::note_number(std::uint32_t packet_id) {
 
 /// What nobody has answered up to there. Whether there was any the kernel does not tell.
 void PacketQueue::drop_until(std::uint32_t packet_id) {
-  nlmsghdr* message = nfq_nlmsg_put(answer_.data(), NFQNL_MSG_VERDICT_BATCH, number_);
-  nfq_nlmsg_verdict_put(message, static_cast<int>(packet_id), NF_DROP);
-  static_cast<void>(mnl_socket_sendto(socket_.get(), message, message->nlmsg_len));
+  put_batch(packet_id, NF_DROP);
 }
 
-bool PacketQueue::give_verdict(std::uint32_t packet_id, const Verdict& verdict) {
-  nlmsghdr* message = nfq_nlmsg_put(answer_.data(), NFQNL_MSG_VERDICT, number_);
+/// For every packet up to that number that has no verdict yet.
+void PacketQueue::put_batch(std::uint32_t packet_id, int verdict) {
+  nlmsghdr* message =
+      nfq_nlmsg_put(answer_.data() + answer_bytes_, NFQNL_MSG_VERDICT_BATCH, number_);
+  nfq_nlmsg_verdict_put(message, static_cast<int>(packet_id), verdict);
+  answer_bytes_ += NLMSG_ALIGN(message->nlmsg_len);
+}
+
+void PacketQueue::put_verdict(std::uint32_t packet_id, const Verdict& verdict) {
+  if (verdict.action == Verdict::Action::accept) {
+    accepted_ = packet_id;
+    return;
+  }
+  put_accepted();
+  if (answer_bytes_ > answer_bytes_max) send_verdicts();
+  nlmsghdr* message = nfq_nlmsg_put(answer_.data() + answer_bytes_, NFQNL_MSG_VERDICT, number_);
   nfq_nlmsg_verdict_put(message, static_cast<int>(packet_id),
                         verdict.action == Verdict::Action::drop ? NF_DROP : NF_ACCEPT);
   if (verdict.action == Verdict::Action::replace) {
     nfq_nlmsg_verdict_put_pkt(message, verdict.packet.data(),
                               static_cast<std::uint32_t>(verdict.packet.size()));
   }
-  return mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) >= 0;
+  answer_bytes_ += NLMSG_ALIGN(message->nlmsg_len);
+}
+
+/// One verdict for a run of packets: those before it have theirs.
+void PacketQueue::put_accepted() {
+  if (accepted_) put_batch(*accepted_, NF_ACCEPT);
+  accepted_.reset();
+}
+
+void PacketQueue::send_verdicts() {
+  put_accepted();
+  if (answer_bytes_ > 0) mnl_socket_sendto(socket_.get(), answer_.data(), answer_bytes_);
+  answer_bytes_ = 0;
+}
+
+void PacketQueue::wake() const {
+  nlmsghdr nothing{};
+  nothing.nlmsg_len = sizeof nothing;
+  nothing.nlmsg_type = NLMSG_NOOP;
+  sockaddr_nl itself{};
+  itself.nl_family = AF_NETLINK;
+  itself.nl_pid = socket_.port_id();
+  // Where there is no room for it, packets wait and receive() does not.
+  sendto(descriptor(), &nothing, sizeof nothing, MSG_DONTWAIT,
+         reinterpret_cast<const sockaddr*>(&itself), sizeof itself);
 }
 
 }  // namespace ftpalg

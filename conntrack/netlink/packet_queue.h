@@ -2,7 +2,8 @@
 // An NFQUEUE queue: packets come out of the kernel, verdicts go back.
 #pragma once
 
-#include <functional>
+#include <sys/socket.h>
+
 #include <optional>
 #include <span>
 #include <string>
@@ -14,7 +15,7 @@
 
 namespace ftpalg {
 
-/// What the kernel hands out; valid until the next packet.
+/// What the kernel hands out; valid until packets are received again.
 struct QueuedPacket {
   std::span<const std::uint8_t> bytes;  ///< from the IP header on
   /// The connection's attributes as conntrack has them (NFQA_CT), for master_of(). Empty where the
@@ -32,12 +33,12 @@ class PacketQueue {
   static tl::expected<PacketQueue, std::string> open(std::uint16_t number,
                                                      std::size_t room_bytes = default_room_bytes);
 
-  /// Goes on with a queue that another process has taken and reads no more: an NFQUEUE queue belongs
-  /// to its netlink socket, and whoever has a descriptor of that has the queue. `descriptor` belongs
-  /// to this one from now on. Packets that the other has read and not answered are told by
-  /// `last_packet_id`, that of the last one that it has answered; nothing when nobody knows, because
-  /// the other was killed. The first packet then shows which they were: they are dropped, for their
-  /// senders to send again, since nobody can read them a second time.
+  /// Goes on with a queue that another process has taken and reads no more: an NFQUEUE queue
+  /// belongs to its netlink socket, and whoever has a descriptor of that has the queue.
+  /// `descriptor` belongs to this one from now on. Packets that the other has read and not answered
+  /// are told by `last_packet_id`, that of the last one that it has answered; nothing when nobody
+  /// knows, because the other was killed. The first packet then shows which they were: they are
+  /// dropped, for their senders to send again, since nobody can read them a second time.
   static tl::expected<PacketQueue, std::string> take_over(
       int descriptor, std::uint16_t number, std::optional<std::uint32_t> last_packet_id);
 
@@ -47,31 +48,58 @@ class PacketQueue {
   std::uint16_t number() const { return number_; }
   int descriptor() const { return socket_.descriptor(); }
 
-  /// Decides what becomes of a packet.
-  using Decide = std::function<Verdict(const QueuedPacket& packet)>;
+  /// Takes the packets that are there, up to packets_per_turn. Where none is, waits for one, or
+  /// until wake() is called or a second is over. Returns 0, or an errno: the queue is of no more
+  /// use then.
+  int receive();
 
-  /// Takes what waits in the kernel, without blocking, and gives each packet its verdict. Returns
-  /// how many, or an errno as a negative number: the queue is then of no more use.
-  int serve(const Decide& decide);
+  /// Gives each packet that was received the verdict that decide(packet) returns for it. They all
+  /// leave together and in order, once the last is decided upon.
+  template <typename Decide>
+  void answer(Decide decide) {
+    for (const auto& message : received_) {
+      if (const auto packet = read(message)) put_verdict(packet->id, decide(packet->packet));
+    }
+    send_verdicts();
+  }
+
+  /// Has receive() return, which another thread is in.
+  void wake() const;
 
   /// Packets that have passed unseen, for want of room, until the last one that was served.
   std::uint64_t lost() const { return lost_; }
 
  private:
+  static constexpr std::size_t packets_per_turn = 32;
+
+  /// A message's place in buffer_.
+  using Message = std::span<const char>;
+  struct Numbered {
+    std::uint32_t id;
+    QueuedPacket packet;
+  };
+
   PacketQueue(NetlinkSocket socket, std::uint16_t number);
   int configure(std::size_t room_bytes);
-  bool give_verdict(std::uint32_t packet_id, const Verdict& verdict);
   void note_number(std::uint32_t packet_id);
   void drop_until(std::uint32_t packet_id);
-  int serve_message(const nlmsghdr* message, const Decide& decide);
+  void put_batch(std::uint32_t packet_id, int verdict);
+  std::optional<Numbered> read(Message message);
+  void put_verdict(std::uint32_t packet_id, const Verdict& verdict);
+  void put_accepted();
+  void send_verdicts();
 
   NetlinkSocket socket_;
   std::uint16_t number_;
   std::uint32_t last_packet_id_ = 0;
   bool knows_last_packet_id_ = true;
   std::uint64_t lost_ = 0;
-  std::vector<char> received_;
+  std::vector<char> buffer_;  ///< an equal part for each packet of a turn
+  std::vector<Message> received_;
   std::vector<char> answer_;
+  std::size_t answer_bytes_ = 0;
+  /// The last of the packets that are to pass, and of which answer_ does not tell yet.
+  std::optional<std::uint32_t> accepted_;
 };
 
 }  // namespace ftpalg

@@ -54,7 +54,7 @@ def ends_with_worker():
         process = Gateway(lab, router, "--queues", 2).process
         [worker] = wait_until(lambda: [thread for thread in threads_of(process.pid)
                                        if status(thread).get("Name") == "ftpalg-1"], "the second worker has its name")
-        lab.start("strace", router, "strace", "-p", worker, "-e", "trace=recvfrom", "-e", "inject=recvfrom:error=EIO")
+        lab.start("strace", router, "strace", "-p", worker, "-e", "trace=recvmmsg", "-e", "inject=recvmmsg:error=EIO")
         expect_equal("exit status", 1, process.wait_for_exit(limit=10))
         expect_in("the reason", "queue 1 failed: Input/output error", process.log())
         firewall_state.expect_same("a worker's failure", before, firewall_state.read(router))
