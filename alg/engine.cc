@@ -362,7 +362,7 @@ Seq Engine::with_owed(Passage& passage, Seq begin) {
 bool Engine::comes_before_its_syn(Passage& passage) {
   const Segment& segment = passage.segment;
   return passage.connection.syn && !segment.payload().empty() &&
-         passage.stream.count_drop(segment.payload_seq(), passage.now) <
+         passage.stream.count_early_drop(segment.payload_seq(), passage.now) <
              copies_that_suggest_acknowledgement;
 }
 
@@ -381,9 +381,11 @@ Engine::Extent Engine::on_missing_bytes(Passage& passage) {
   // Where the other end's bytes went by unseen, this end's did too; and all did before the gateway
   // came.
   const bool may_pass_unseen = !passage.connection.shifts_itself || !passage.connection.syn;
+  // Held bytes nobody else has, so that the receiver cannot have got past them.
   const bool has_passed_unseen =
-      passage.shows_unseen_bytes || (may_pass_unseen && stream.count_drop(begin, passage.now) >=
-                                                            copies_that_suggest_acknowledgement);
+      !stream.holds_bytes() && (passage.shows_unseen_bytes ||
+                                (may_pass_unseen && stream.count_early_drop(begin, passage.now) >=
+                                                        copies_that_suggest_acknowledgement));
   if (!has_passed_unseen) {
     decide(passage, Action::wait, Reason::bytes_missing, {});
     return {begin, end, true};
@@ -427,6 +429,7 @@ Seq Engine::read_fresh(Passage& passage, wire::Bytes fresh) {
     if (!line) break;
     on_line(passage, *line);
   }
+  stream.note_all_read();
   if (!is_read(passage)) {
     stream.skip_to(end);
   } else if (!hold(passage)) {
@@ -514,7 +517,8 @@ bool Engine::must_wait(Passage& passage, const Line& line) {
     return false;
   }
   if (!has_shape_of_announcement(passage.direction, line.text)) return false;
-  if (stream.count_drop(line.begin, passage.now) < copies_that_suggest_acknowledgement) return true;
+  if (stream.count_line_drop(line.begin, passage.now) < copies_that_suggest_acknowledgement)
+    return true;
   // Should the guess be wrong, the kernel tells the sender that a few bytes have arrived which have
   // not: then it is for the stream to send them.
   stream.take_offset_as_acknowledged();
@@ -548,8 +552,8 @@ bool Engine::beginning_must_wait(Passage& passage) const {
       !may_be_edited(passage)) {
     return false;
   }
-  const bool is_acknowledged =
-      stream.count_drop(stream.line_begin(), passage.now) >= copies_that_suggest_acknowledgement;
+  const bool is_acknowledged = stream.count_line_drop(stream.line_begin(), passage.now) >=
+                               copies_that_suggest_acknowledgement;
   if (!is_acknowledged) return true;
   stream.keep_unfinished_line();
   return false;

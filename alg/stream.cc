@@ -99,7 +99,8 @@ void Stream::resume_at(Seq next) {
   partial_.clear();
   forget_kept();
   early_.clear();
-  drops_ = 0;
+  line_drops_.forget();
+  early_drops_.forget();
 }
 
 std::optional<std::string_view> Stream::unfinished_line() const {
@@ -239,18 +240,8 @@ std::optional<std::vector<std::uint8_t>> Stream::take_early(Seq from) {
 
 void Stream::note_progress() {
   line_waits_ = false;
-  if (drop_at_ > next_) drops_ = 0;
-}
-
-unsigned Stream::count_drop(Seq at, Time now) {
-  if (drops_ == 0 || at != drop_at_) {
-    drop_at_ = at;
-    drops_ = 0;
-  } else if (now - drop_time_ < timer_spacing_min) {
-    return drops_;
-  }
-  drop_time_ = now;
-  return ++drops_;
+  line_drops_.forget_behind(next_);
+  early_drops_.forget_behind(next_);
 }
 
 bool Stream::is_sound() const {

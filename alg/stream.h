@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "alg/drops.h"
 #include "alg/edit.h"
 #include "alg/segment.h"
 #include "alg/seq_map.h"
@@ -187,18 +188,21 @@ class Stream {
 
   // Segments that were dropped, to come again.
 
-  /// Copies of a segment that come closer together than this may be a tail loss probe, a repair
-  /// after SACK, or a duplicate of the network's; those further apart come from the sender's
-  /// retransmission timer.
-  static constexpr Time timer_spacing_min = std::chrono::seconds{1};
-
-  /// Counts that the bytes at `at` were dropped. Returns how often they came by the sender's timer,
-  /// with no earlier byte sent again in between.
-  unsigned count_drop(Seq at, Time now);
+  /// Counts that a line that begins at `at` was dropped, as Drops::count().
+  unsigned count_line_drop(Seq at, Time now) { return line_drops_.count(at, now); }
+  /// Counts that bytes at `at` were dropped, because those before them are missing. Where a line
+  /// was dropped they are missing for that, and nothing can be concluded until that is overdue.
+  unsigned count_early_drop(Seq at, Time now) {
+    const unsigned count = early_drops_.count(at, now);
+    return line_drops_.are_overdue(now) ? count : 0;
+  }
   /// Bytes from `begin` on have come again.
   void note_repetition(Seq begin) {
-    if (begin < drop_at_) drops_ = 0;
+    line_drops_.forget_behind(begin);
+    early_drops_.forget_behind(begin);
   }
+  /// All that came is read, and no line waits.
+  void note_all_read() { line_drops_.forget(); }
   /// Bytes at next() have come: those before a dropped segment are on their way, and a line that
   /// waited is read again.
   void note_progress();
@@ -214,7 +218,7 @@ class Stream {
            self.next_, self.forwarded_, self.acknowledged_, self.line_begin_, self.partial_,
            self.owed_end_, self.held_since_, self.kept_begin_, self.kept_, self.early_,
            self.urgent_end_, self.edits_, self.map_, self.offset_, self.offset_edit_end_,
-           self.drop_at_, self.drop_time_, self.drops_, self.line_waits_);
+           self.line_drops_, self.early_drops_, self.line_waits_);
   }
   /// What was read could have come about, so that nothing here reaches beyond what there is.
   bool is_sound() const;
@@ -259,9 +263,8 @@ class Stream {
   SequenceOffset offset_;
   Seq offset_edit_end_;
 
-  Seq drop_at_;
-  Time drop_time_{};
-  unsigned drops_ = 0;
+  Drops line_drops_;
+  Drops early_drops_;
   bool line_waits_ = false;
 };
 

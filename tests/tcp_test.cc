@@ -8,6 +8,8 @@ namespace ftpalg::test {
 namespace {
 
 const std::string login = "USER a\r\nPASS b\r\n";
+using namespace std::chrono_literals;
+
 constexpr auto owners = {OffsetOwner::kernel, OffsetOwner::engine};
 
 std::int32_t size_of(const std::string& text) {
@@ -222,6 +224,42 @@ TEST_CASE("the start of a line is not acknowledged with bytes that only their se
   CHECK(conversation.client_received() ==
         before + much + "227 Entering Passive Mode (9,9,9,9,78,32).\r\n");
   CHECK(conversation.everything_arrived());
+}
+
+TEST_CASE("what comes behind a line that waits, again and again, does not pass it by") {
+  // The rest of the line after it: in one segment, or behind a piece that is held meanwhile.
+  const std::size_t held_bytes = GENERATE(std::size_t{0}, std::size_t{11});
+  CAPTURE(held_bytes);
+  const std::string first = "PORT 10,0,0,2,195,80\r\n";
+  const std::string second = "PORT 10,0,0,2,195,81\r\n";
+  const std::string third = "NOOP\r\n";
+  Policy policy;
+  policy.active_needs_quiet = false;
+  Conversation conversation(client_behind_snat(), {}, policy);
+  conversation.log_in();
+
+  conversation.lose_after_engine(Direction::original, true);
+  conversation.send_segment(Direction::original, first);
+  if (held_bytes > 0) conversation.send_segment(Direction::original, second.substr(0, held_bytes));
+  conversation.send_segment(Direction::original, second.substr(held_bytes));
+  conversation.send_segment(Direction::original, third);
+  conversation.take_decisions();
+  const std::size_t begin = login.size() + first.size() + second.size();
+  for (int copies = 0; copies < 3; ++copies) {
+    conversation.advance(1s);
+    conversation.send_again(Direction::original, begin, third.size());
+  }
+  for (const Decision& decision : conversation.take_decisions()) {
+    CHECK(decision.action == Action::wait);
+  }
+
+  conversation.lose_after_engine(Direction::original, false);
+  for (int runs = 0; runs < 8; ++runs) {
+    conversation.run_timer(Direction::original, 1);
+    conversation.advance(1s);
+  }
+  CHECK(conversation.server_received() ==
+        login + "PORT 203,0,113,100,195,80\r\nPORT 203,0,113,100,195,81\r\nNOOP\r\n");
 }
 
 }  // namespace ftpalg::test
