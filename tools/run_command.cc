@@ -44,6 +44,7 @@ struct RunOptions {
   GatewayOptions gateway;
   std::string log_level = "info";
   bool apply_rules = false;
+  bool keep_rules = false;
   std::size_t queue_room_mib = PacketQueue::default_room_bytes / mebibyte;
 };
 
@@ -210,7 +211,10 @@ int run(const RunOptions& options) {
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
   const Signals signals;
-  auto keeper = Keeper::start(errands(RunningConfig(gateway, *config), options.apply_rules));
+  const auto at_end =
+      options.keep_rules ? RunningConfig::AtEnd::keep_rules : RunningConfig::AtEnd::remove_rules;
+  auto keeper =
+      Keeper::start(errands(RunningConfig(gateway, *config, at_end), options.apply_rules));
   if (!keeper) return failed(keeper.error());
   auto notice = service_notice();
   auto ctnetlink = Ctnetlink::open();
@@ -237,8 +241,13 @@ void add_run_command(CLI::App& app, int& exit_status) {
   command->add_option("--data-ports", options->gateway.public_ports,
                       "public ports for data connections that are rewritten, as FIRST-LAST "
                       "(default: the announced port where it is free, else any)");
-  command->add_flag("--apply-rules", options->apply_rules,
-                    "put the firewall rules in place, and remove them at the end");
+  auto* apply_rules =
+      command->add_flag("--apply-rules", options->apply_rules,
+                        "put the firewall rules in place, and remove them at the end");
+  command
+      ->add_flag("--keep-rules", options->keep_rules,
+                 "leave the rules of --apply-rules in place at the end, for the next run")
+      ->needs(apply_rules);
   command
       ->add_option("--queue-room", options->queue_room_mib,
                    "MiB for packets that wait, in each queue; beyond, packets pass unread")

@@ -27,8 +27,8 @@ void tell_warnings(const Policy& policy) {
   for (const std::string& warning : warnings(policy)) spdlog::warn("{}", warning);
 }
 
-RunningConfig::RunningConfig(GatewayOptions options, Config config)
-    : options_(std::move(options)), config_(std::move(config)) {}
+RunningConfig::RunningConfig(GatewayOptions options, Config config, AtEnd at_end)
+    : options_(std::move(options)), config_(std::move(config)), at_end_(at_end) {}
 
 tl::expected<void, std::string> RunningConfig::apply_rules() {
   const auto applied = AppliedRules::apply(config_.ruleset, options_.rules_format());
@@ -56,7 +56,7 @@ std::optional<std::string> RunningConfig::read_anew() {
 }
 
 tl::expected<void, std::string> RunningConfig::remove_rules() {
-  if (!applied_rules_) return {};
+  if (!applied_rules_ || at_end_ == AtEnd::keep_rules) return {};
   return std::exchange(applied_rules_, std::nullopt)->remove();
 }
 

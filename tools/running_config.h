@@ -4,6 +4,7 @@
 // tells the log what a person has to know.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
@@ -22,8 +23,11 @@ void tell_warnings(const Policy& policy);
 
 class RunningConfig {
  public:
+  /// What becomes of the rules of this run at its end.
+  enum class AtEnd : std::uint8_t { remove_rules, keep_rules };
+
   /// `config` is what `options` have given.
-  RunningConfig(GatewayOptions options, Config config);
+  RunningConfig(GatewayOptions options, Config config, AtEnd at_end);
 
   /// Puts the rules in place, which are those of this run from then on. Otherwise others have put
   /// them in place.
@@ -35,7 +39,7 @@ class RunningConfig {
   /// wrong with it, everything stays as it was, and there is nothing to return.
   std::optional<std::string> read_anew();
 
-  /// Takes out the rules of this run.
+  /// Takes out the rules of this run, unless they are to stay at its end.
   tl::expected<void, std::string> remove_rules();
 
  private:
@@ -43,6 +47,7 @@ class RunningConfig {
 
   GatewayOptions options_;
   Config config_;
+  AtEnd at_end_;
   std::optional<AppliedRules> applied_rules_;
 };
 

@@ -75,6 +75,20 @@ def warns_of_rules():
             expect_equal("exit status", 0, process.wait_for_exit())
 
 
+def keeps_rules():
+    """`run --apply-rules --keep-rules` leaves them, the same as they were, to the run that comes next."""
+    with Lab() as lab:
+        router = lab.router("router")
+        before = firewall_state.read(router)
+        daemon = Gateway(lab, router, "--keep-rules")
+        during = firewall_state.read(router)
+        daemon.stop()
+        firewall_state.expect_same("the end of a run that keeps its rules", during, firewall_state.read(router))
+        daemon = Gateway(lab, router)
+        daemon.stop()
+        firewall_state.expect_same("the end of the next run", before, firewall_state.read(router))
+
+
 def _removes_rules_on(number):
     """`run --apply-rules` takes its rules away when it is asked to end."""
     with Lab() as lab:
@@ -97,4 +111,5 @@ def _expect_refusal(process, reason):
 if __name__ == "__main__":
     runner.main_of({"second_on_queue": second_on_queue, "no_rights": no_rights,
                     "ends_on_sigterm": ends_on_sigterm, "ends_on_sigint": ends_on_sigint,
+                    "keeps_rules": keeps_rules,
                     "warns_of_rules": warns_of_rules, "ends_with_worker": ends_with_worker})
