@@ -4,20 +4,18 @@
 The test is the service manager: it has the socket that NOTIFY_SOCKET names.
 """
 
-import ctypes
-import os
 import signal
 import socket
 
 import runner
-from failure import Failure, expect_equal, patient, wait_until
+from failure import expect_equal, patient, wait_until
 from gateway import PROGRAM, format_options
 from lab import Lab
 from processes_of_gateway import keeper_of, status, threads_of
 from refused_calls import RefusedCalls
+from thread_tracer import ThreadTracer
 
 WATCHDOG_SECONDS = 2
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 
 
 class ServiceManager:
@@ -83,8 +81,8 @@ def watchdog():
         manager.wait_for("READY=1")
         _expect_fed(manager)
         [worker] = [thread for thread in threads_of(manager.gateway.pid) if status(thread)["Name"] == "ftpalg-22"]
-        tracer = _Tracer()
-        tracer.stop(int(worker))
+        tracer = ThreadTracer()
+        tracer.stop(worker)
         said = "the worker of queue 22 stands still"
         manager.gateway.wait_for_log(said)
         manager.forget()
@@ -109,29 +107,6 @@ def _expect_fed(manager):
     """Three times in a row."""
     manager.forget()
     wait_until(lambda: manager.hear().count("WATCHDOG=1") >= 3, "the watchdog is fed", 5 * WATCHDOG_SECONDS)
-
-
-class _Tracer:
-    """Stops a single thread, as a debugger does."""
-
-    def __init__(self):
-        self._library = ctypes.CDLL(None, use_errno=True)
-        self._library.ptrace.argtypes = ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p
-        self._library.ptrace.restype = ctypes.c_long
-        self._thread = None
-
-    def stop(self, thread):
-        self._thread = thread
-        self._ptrace(PTRACE_SEIZE)
-        self._ptrace(PTRACE_INTERRUPT)
-        os.waitpid(thread, 0x40000000)  # __WALL
-
-    def let_go(self):
-        self._ptrace(PTRACE_DETACH)
-
-    def _ptrace(self, request):
-        if self._library.ptrace(request, self._thread, None, None) != 0:
-            raise Failure(f"ptrace({request:#x}): {os.strerror(ctypes.get_errno())}")
 
 
 if __name__ == "__main__":
