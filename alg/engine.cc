@@ -47,22 +47,38 @@ constexpr std::size_t index(Direction direction) {
 
 Outcome Engine::on_packet(wire::Bytes packet, Time now) {
   decisions_.clear();
+  witnessed_ = 0;
+  now_ = now;
   const auto segment = Segment::parse(packet);
   if (!segment) return {};
-  const auto found = connection_of(*segment);
-  if (!found) return {found.error(), decisions_};
+  const Verdict verdict = judge(*segment);
+  bear_witness();
+  return {verdict, decisions_};
+}
+
+Verdict Engine::judge(const Segment& segment) {
+  const auto found = connection_of(segment);
+  if (!found) return found.error();
   auto& [connection, direction] = *found;
 
-  connections_.touch(connection, now);
-  Passage passage{connection, direction, *segment, now, connection.stream(direction), {}};
+  connections_.touch(connection, now_);
+  Passage passage{connection, direction, segment, now_, connection.stream(direction), {}};
   const std::size_t kept_before = connection.kept_bytes();
   note_acknowledgement(passage);
   const Extent extent = read(passage);
-  note_end(connection, direction, *segment);
+  note_end(connection, direction, segment);
   const Verdict verdict = send_on(passage, extent);
   kept_bytes_ += connection.kept_bytes() - kept_before;
   finish_if_done(connection);
-  return {verdict, decisions_};
+  return verdict;
+}
+
+/// Tells the witness of the decisions that it does not know of.
+void Engine::bear_witness() {
+  if (witness_ == nullptr) return;
+  for (; witnessed_ < decisions_.size(); ++witnessed_) {
+    witness_->on_decision(decisions_[witnessed_], now_);
+  }
 }
 
 // --- Segment -> Connection
@@ -185,6 +201,10 @@ std::optional<Verdict> Engine::set_master(Connection& connection, const Master& 
   }
   connections_.set_master(connection, master);
   note_master(connection);
+  if (witness_ != nullptr) {
+    witness_->on_answered(
+        master, connection.syn ? Witness::Beginning::seen : Witness::Beginning::under_way, now_);
+  }
   return std::nullopt;
 }
 
@@ -214,6 +234,7 @@ std::optional<Verdict> Engine::begin(Connection& connection) {
   }
   connections_.begin(connection);
   use_.add_session(connection.client);
+  if (witness_ != nullptr) witness_->on_begin(connection.original, now_);
   return std::nullopt;
 }
 
@@ -290,6 +311,8 @@ void Engine::note_end(Connection& connection, Direction direction, const Segment
   if (connection.begun) use_.remove_session(connection.client);
   connections_.end(connection);
   announced_.end(connection);
+  bear_witness();
+  if (witness_ != nullptr) witness_->on_end(connection.original, now_);
 }
 
 // --- Segment -> Stream -> Line
@@ -592,6 +615,18 @@ bool Engine::acknowledge_held(const Passage& passage) {
 // --- Line -> Session -> Decision -> Edit
 
 void Engine::on_line(Passage& passage, const Line& line) {
+  bear_witness();
+  obey(passage, line);
+  if (witness_ == nullptr) return;
+  const Decision* const decision =
+      witnessed_ < decisions_.size() ? &decisions_[witnessed_++] : nullptr;
+  witness_->on_line(
+      {passage.connection.original, passage.direction, line.text, line.start_certain, decision},
+      now_);
+  bear_witness();
+}
+
+void Engine::obey(Passage& passage, const Line& line) {
   Session& session = passage.connection.session;
   if (refuse(passage, line)) {
     note_meaning(passage, line.text, session.on_refused_command());
@@ -775,6 +810,10 @@ Reason Engine::shift(Passage& passage, const Edit& edit) {
 
 void Engine::forget(Connection& connection) {
   announced_.forget(connection);
+  if (witness_ != nullptr && connection.lives()) {
+    bear_witness();
+    witness_->on_end(connection.original, now_);
+  }
   if (connection.is_under_way()) use_.remove_session(connection.client);
   kept_bytes_ -= connection.kept_bytes();
   connections_.erase(connection);
@@ -792,6 +831,8 @@ void Engine::finish_if_done(Connection& connection) {
     if (stream.owes_bytes() || stream.holds_bytes() || !stream.edits().empty()) return;
   }
   if (masters_.set_mark(*connection.master, policy_.done_mark) == MarkResult::done) {
+    bear_witness();
+    if (witness_ != nullptr) witness_->on_left(connection.original, now_);
     forget(connection);
   } else {
     connection.mark_failed = true;
@@ -985,6 +1026,8 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
 
 std::span<const Decision> Engine::on_tick(Time now) {
   decisions_.clear();
+  witnessed_ = 0;
+  now_ = now;
   announced_.on_tick(now);
   while (!hold_deadlines_.empty() && hold_deadlines_.top().at <= now) {
     const Deadline deadline = hold_deadlines_.top();
@@ -1007,10 +1050,14 @@ std::span<const Decision> Engine::on_tick(Time now) {
          connections_.oldest()->last_seen + policy_.session_idle_max <= now) {
     forget(*connections_.oldest());
   }
+  bear_witness();
   return decisions_;
 }
 
 void Engine::withdraw_all(Time now) {
+  decisions_.clear();
+  witnessed_ = 0;
+  now_ = now;
   connections_.visit_answered([&](Connection& connection) {
     if (connection.ended) return;
     for (const Direction direction : {Direction::original, Direction::reply}) {

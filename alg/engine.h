@@ -21,6 +21,7 @@
 #include "alg/engine_state.h"
 #include "alg/policy.h"
 #include "alg/segment.h"
+#include "alg/witness.h"
 #include "conntrack/injector.h"
 #include "conntrack/verdict.h"
 
@@ -42,14 +43,17 @@ struct Outcome {
 class Engine {
  public:
   /// `key` is for nobody to know who sends packets: it draws the ports that are not to be foreseen.
-  Engine(Policy policy, const Seams& seams, const KeyedHash::Key& key = {})
+  /// `witness`, if there is one, outlives the engine.
+  Engine(Policy policy, const Seams& seams, const KeyedHash::Key& key = {},
+         Witness* witness = nullptr)
       : policy_(std::move(policy)),
         key_(key),
         masters_(seams.masters),
         injector_(seams.injector),
         connections_(KeyedHash{key}),
         use_(KeyedHash{key}),
-        announced_(seams.expectations, connections_, use_, KeyedHash{key}) {}
+        announced_(seams.expectations, connections_, use_, KeyedHash{key}),
+        witness_(witness) {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -79,6 +83,8 @@ class Engine {
   void take_over(EngineState state);
 
   std::size_t connections() const { return connections_.size(); }
+  /// Announced data connections that the kernel may still wait for.
+  std::uint32_t expectations() const { return use_.of_all().expectations; }
   /// Decisions made for `reason` since the start.
   std::uint64_t count(Reason reason) const { return counts_[static_cast<std::size_t>(reason)]; }
 
@@ -108,6 +114,7 @@ class Engine {
   /// belongs to none that is known.
   using Place = tl::expected<ConnectionTable::Found, Verdict>;
 
+  Verdict judge(const Segment& segment);
   Place connection_of(const Segment& segment);
   Place on_syn(const Segment& segment);
   Place on_new_master(const Segment& segment);
@@ -145,6 +152,8 @@ class Engine {
   bool acknowledge_held(const Passage& passage);
 
   void on_line(Passage& passage, const Line& line);
+  void obey(Passage& passage, const Line& line);
+  void bear_witness();
   void note_meaning(Passage& passage, std::string_view line, const Meaning& meaning);
   void on_announcement(Passage& passage, const Line& line, const Meaning& meaning);
   void open(Passage& passage, const Line& line, const Announcement& announcement, Seq position);
@@ -182,6 +191,9 @@ class Engine {
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> watch_deadlines_;
   std::array<std::uint64_t, reason_count> counts_{};
   std::vector<Decision> decisions_;
+  Witness* witness_;
+  std::size_t witnessed_ = 0;  ///< so many of decisions_ the witness knows of
+  Time now_{};                 ///< as the call that is under way was told
   std::vector<std::uint8_t> joined_;
   PacketBuilder builder_;
 };

@@ -89,6 +89,9 @@ void Engine::take_over(EngineState state) {
     if (connection.is_under_way()) use_.add_session(connection.client);
     announced_.take_over(connection, owns_announced);
     kept_bytes_ += connection.kept_bytes();
+    if (witness_ == nullptr || !connection.lives()) continue;
+    witness_->on_answered(*connection.master, Witness::Beginning::under_way, connection.last_seen);
+    if (connection.begun) witness_->on_begin(connection.original, connection.last_seen);
   }
   for (const Deadline& deadline : state.hold_deadlines) hold_deadlines_.push(deadline);
   for (const Deadline& deadline : state.watch_deadlines) watch_deadlines_.push(deadline);

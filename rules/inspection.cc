@@ -49,12 +49,14 @@ tl::expected<NftTable, std::string> expected_nft_table(const Ruleset& ruleset) {
   return std::move(tables.front());
 }
 
-std::vector<Discrepancy> verify_own_nft(const Firewall& firewall, const Ruleset& ruleset) {
+std::vector<Discrepancy> verify_own_nft(const Firewall& firewall, const Ruleset& ruleset,
+                                        const std::optional<NftTable>& known) {
   if (!firewall.own_table) {
     return {
         {fmt::format("table inet {} is missing", own_name), apply_command(ruleset, Format::nft)}};
   }
-  const auto expected = expected_nft_table(ruleset);
+  const auto expected =
+      known ? tl::expected<NftTable, std::string>(*known) : expected_nft_table(ruleset);
   if (!expected) {
     return {{fmt::format("table inet {} is there, but what is in it cannot be judged: {}", own_name,
                          expected.error()),
@@ -86,7 +88,8 @@ std::vector<Discrepancy> ftp_helper_in(const Firewall& firewall, const Ruleset& 
 
 }  // namespace
 
-std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> format) {
+std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> format,
+                                const std::optional<NftTable>& expected) {
   if (!effective_privileges().net_admin) {
     return {
         {"the firewall's rules cannot be read without CAP_NET_ADMIN", "run this command as root"}};
@@ -113,7 +116,7 @@ std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> fo
   }
 
   if (chosen == Format::nft) {
-    append(found, verify_own_nft(firewall, ruleset));
+    append(found, verify_own_nft(firewall, ruleset, expected));
   } else if (!has_iptables(chosen, Family::ipv4)) {
     found.push_back({fmt::format("the programs of format {} are not installed", name(chosen)),
                      "apt-get install iptables"});
@@ -135,6 +138,16 @@ std::vector<Discrepancy> verify(const Ruleset& ruleset, std::optional<Format> fo
   append(found, std::move(shadows));
   append(found, ftp_helper);
   return found;
+}
+
+std::optional<NftTable> expected_table(const Ruleset& ruleset) {
+  auto table = expected_nft_table(ruleset);
+  if (!table) return std::nullopt;
+  return std::move(*table);
+}
+
+std::optional<NftTable> present_table() {
+  return read_firewall().own_table;
 }
 
 std::vector<Discrepancy> mark_conflicts(const Ruleset& ruleset) {

@@ -207,7 +207,7 @@ TEST_CASE("the example file is the defaults, as it is and with every default unc
 
 TEST_CASE("the example file shows every key once") {
   const auto text = example([](std::string_view) { return false; });
-  for (const std::string table : {"control", "data", "limits", "firewall"}) {
+  for (const std::string table : {"control", "data", "limits", "firewall", "service"}) {
     // The error about a key that is like no other names them all.
     const auto error =
         errors_of("[" + table + "]\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1").at(0);
@@ -453,14 +453,18 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
               "login_required, tls, resume_after_ccc, hold_time"},
           Row{"[controll]\nports = [21]",
               "1:2: controll: there is no such table; did you mean control?"},
+          Row{"[service]\nsocket = \"ftpalg.sock\"",
+              "2:10: service.socket: \"ftpalg.sock\" is no absolute path; write one that begins "
+              "with "
+              "/, or \"none\""},
           Row{"[http]\nlisten = \"127.0.0.1:9121\"",
               "1:2: http: there is no such table; there are control, data, limits, firewall, "
-              "refused_commands, foreign_addresses"},
+              "service, refused_commands, foreign_addresses"},
           Row{"login_required = true",
               "1:1: login_required: there is no such key; it belongs in [control]"},
           Row{"\"\" = true",
               "1:1: \"\": there is no such key; there are control, data, limits, firewall, "
-              "refused_commands, foreign_addresses"},
+              "service, refused_commands, foreign_addresses"},
           Row{"[data]\n\"\\u001b[2J\" = true",
               "2:1: data.\"\\x1b[2J\": there is no such key; data has active, active_pipelined, "
               "lowest_port, denied_ports, public_ports, public_port_choice, external_addresses, "

@@ -133,11 +133,12 @@ std::vector<std::uint8_t> make_packet(const Tuple& tuple, Seq seq, Seq ack, std:
   return {packet.begin(), packet.end()};
 }
 
-Conversation::Conversation(const Master& master, const Ways& ways, Policy policy)
+Conversation::Conversation(const Master& master, const Ways& ways, Policy policy, Witness* witness)
     : master_(master),
       ways_(ways),
       policy_(with_owner(std::move(policy), ways.owner)),
-      engine_(std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_})),
+      engine_(std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_},
+                                       KeyedHash::Key{}, witness)),
       peers_{Peer{ways.initial_seq}, Peer{ways.initial_seq + 500}} {
   for (Peer& peer : peers_) peer.sent_until = peer.first;
   peers_[0].expected = peers_[0].first_received = peers_[1].first;

@@ -71,7 +71,8 @@ class Peer {
 
 class Conversation {
  public:
-  Conversation(const Master& master, const Ways& ways, Policy policy = {});
+  Conversation(const Master& master, const Ways& ways, Policy policy = {},
+               Witness* witness = nullptr);
 
   /// Sends text and lets it travel until it has been acknowledged, or until nothing moves any more.
   void client(std::string_view text) { say(Direction::original, text); }

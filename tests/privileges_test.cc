@@ -3,6 +3,7 @@
 
 #include <cap-ng.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <spawn.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -14,6 +15,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace ftpalg::tools {
@@ -265,6 +268,63 @@ TEST_CASE("a restricted process can do what libraries do on their rarer ways") {
        }) {
     CAPTURE(what);
     CHECK(in_restricted_process(act) == did);
+  }
+}
+
+/// A listener in the abstract name space, and a client that waits there.
+struct Waiting {
+  Waiting() {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    // Without a name it gets one of the kernel's choice.
+    bind(listener, reinterpret_cast<const sockaddr*>(&name), sizeof name.sun_family);
+    listen(listener, 1);
+    socklen_t size = sizeof name;
+    getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size);
+    client = socket(AF_UNIX, SOCK_STREAM, 0);
+    connect(client, reinterpret_cast<const sockaddr*>(&name), size);
+  }
+  int listener;
+  int client;
+};
+
+TEST_CASE("a thread that attends may accept clients and ask who they are, and no other may") {
+  const auto attend = [](Duty duty) {
+    return in_process([&]() -> int {
+      const Waiting waiting;
+      if (!restrict_system_calls(duty)) return not_restricted;
+      const int accepted =
+          accept4(waiting.listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      ucred peer{};
+      socklen_t size = sizeof peer;
+      return getsockopt(accepted, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0
+                 ? did
+                 : did_not;
+    });
+  };
+  CHECK(attend(Duty::attendance) == did);
+  CHECK(attend(Duty::packets) == did_not);
+}
+
+TEST_CASE("a thread that attends may do no more than that") {
+  static char page[64];
+  for (const auto& [what, call] : {
+           std::pair{"accept4 with a descriptor that programs inherit",
+                     raw(SYS_accept4, 0, nullptr, nullptr, 0)},
+           std::pair{"getsockopt of TCP", raw(SYS_getsockopt, 0, IPPROTO_TCP, 1, page, page)},
+           std::pair{"setsockopt", raw(SYS_setsockopt, 0, SOL_SOCKET, SO_REUSEADDR, page, 4)},
+           std::pair{"socket", raw(SYS_socket, AF_UNIX, SOCK_STREAM, 0)},
+           std::pair{"connect", raw(SYS_connect, 0, page, 16)},
+           std::pair{"bind", raw(SYS_bind, 0, page, 16)},
+           std::pair{"listen", raw(SYS_listen, 0, 1)},
+           std::pair{"openat to read", raw(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY)},
+           std::pair{"unlinkat", raw(SYS_unlinkat, AT_FDCWD, "/nowhere", 0)},
+       }) {
+    CAPTURE(what);
+    CHECK(in_process([&make = call]() -> int {
+            return restrict_system_calls(Duty::attendance) ? expect_refused(make) : not_restricted;
+          }) == did);
   }
 }
 

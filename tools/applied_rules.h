@@ -21,6 +21,8 @@ class AppliedRules {
 
   tl::expected<void, std::string> remove() const;
 
+  rules::Format format() const { return format_; }
+
  private:
   explicit AppliedRules(rules::Format format) : format_(format) {}
   rules::Format format_;

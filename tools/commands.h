@@ -13,6 +13,11 @@ namespace ftpalg::tools {
 void add_run_command(CLI::App& app, int& exit_status);
 void add_rules_command(CLI::App& app, int& exit_status);
 void add_check_command(CLI::App& app, int& exit_status);
+void add_status_command(CLI::App& app, int& exit_status);
+void add_sessions_command(CLI::App& app, int& exit_status);
+void add_watch_command(CLI::App& app, int& exit_status);
+void add_events_command(CLI::App& app, int& exit_status);
+void add_reload_command(CLI::App& app, int& exit_status);
 void add_replay_command(CLI::App& app, int& exit_status);
 void add_explain_command(CLI::App& app, int& exit_status);
 void add_demo_command(CLI::App& app, int& exit_status);

@@ -127,6 +127,16 @@ std::string carrier(const ConfigValue& value) {
   return ruleset.carrier;
 }
 
+/// An absolute path, or nothing for "none".
+std::string socket_path(const ConfigValue& value) {
+  std::string path = value.text();
+  if (path == "none") return {};
+  if (!path.empty() && !path.starts_with('/')) {
+    value.wrong("is no absolute path; write one that begins with /, or \"none\"");
+  }
+  return path;
+}
+
 std::uint16_t queues(const ConfigValue& value) {
   if (!value.is_text()) return static_cast<std::uint16_t>(value.integer(1, rules::queues_max));
   if (value.text() != "auto") {
@@ -332,16 +342,24 @@ constexpr std::array firewall_keys{
                 }},
 };
 
+constexpr std::array service_keys{
+    Key<Config>{"socket", [](const ConfigValue& value,
+                             Config& config) { config.service.socket = socket_path(value); }},
+    Key<Config>{"group",
+                [](const ConfigValue& value, Config& config) {
+                  const std::string group = value.text();
+                  config.service.group = group == "root" ? std::string{} : group;
+                }},
+};
+
 struct Table {
   std::string_view name;
   Keys<Config> keys;
 };
 
 constexpr std::array tables{
-    Table{"control", control_keys},
-    Table{"data", data_keys},
-    Table{"limits", limits_keys},
-    Table{"firewall", firewall_keys},
+    Table{"control", control_keys},   Table{"data", data_keys},       Table{"limits", limits_keys},
+    Table{"firewall", firewall_keys}, Table{"service", service_keys},
 };
 
 constexpr std::string_view refusals_name = "refused_commands";

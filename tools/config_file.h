@@ -18,10 +18,20 @@ namespace ftpalg::tools {
 
 /// Read when no other file is named, if it exists.
 inline constexpr std::string_view default_config_file = "/etc/ftpalg/ftpalg.toml";
+inline constexpr std::string_view default_control_socket = "/run/ftpalg/ftpalg.sock";
+
+/// How the gateway is to be reached while it runs.
+struct Service {
+  std::string socket{default_control_socket};  ///< path of the control socket; empty: none
+  std::string group;  ///< that may use it besides its owner; empty: that of the program, as root's
+
+  bool operator==(const Service&) const = default;
+};
 
 struct Config {
   Policy policy;
   rules::Ruleset ruleset;
+  Service service;
 
   bool operator==(const Config&) const = default;
 };

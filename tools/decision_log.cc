@@ -1,17 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tools/decision_log.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "tools/decision_text.h"
+#include "tools/journal.h"
+#include "tools/record_json.h"
+#include "tools/redaction.h"
 
 namespace ftpalg::tools {
 namespace {
 
+/// For the journal (journal.h).
+std::vector<std::string> fields_of(const Decision& decision) {
+  std::vector<std::string> fields{
+      fmt::format("FTPALG_CLIENT={}", decision.control.source.address.text()),
+      fmt::format("FTPALG_SERVER={}", decision.control.destination.address.text()),
+      fmt::format("FTPALG_CONTROL={}", decision.control.text()),
+      fmt::format("FTPALG_ACTION={}", name(decision.action)),
+      fmt::format("FTPALG_REASON={}", name(decision.reason)),
+  };
+  if (!decision.before.empty()) {
+    fields.push_back(fmt::format("FTPALG_LINE={}",
+                                 escaped(without_secret(decision.direction, decision.before))));
+  }
+  return fields;
+}
+
 void tell_one(const Decision& decision, int kernel_error) {
+  const LogFields fields(fields_of(decision));
   const bool kernel_refused =
       decision.reason == Reason::expectation_failed || decision.reason == Reason::offsets_failed;
   if (kernel_refused) {

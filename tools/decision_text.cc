@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tools/redaction.h"
+
 namespace ftpalg::tools {
 
 std::string_view name(Action action) {
@@ -55,14 +57,18 @@ nlohmann::ordered_json expectation_json(const Decision& decision) {
 }
 
 std::string decision_text(const Decision& decision) {
+  const auto shown = [&](std::string_view line) {
+    return escaped(without_secret(decision.direction, line));
+  };
   std::string result = fmt::format("{}: ", decision.control.text());
   if (decision.before.empty()) {
     result += text(decision.reason);
   } else if (decision.action == Action::rewrite || decision.action == Action::refuse) {
     result += fmt::format("{} line '{}' becomes '{}': {}", sender(decision.direction),
-                          escaped(decision.before), escaped(decision.after), text(decision.reason));
+                          shown(decision.before), escaped(after_without_secret(decision)),
+                          text(decision.reason));
   } else {
-    result += fmt::format("{} line '{}': {}", sender(decision.direction), escaped(decision.before),
+    result += fmt::format("{} line '{}': {}", sender(decision.direction), shown(decision.before),
                           text(decision.reason));
   }
   if (decision.expectation) result += fmt::format(" ({})", expectation_text(*decision.expectation));
@@ -70,14 +76,17 @@ std::string decision_text(const Decision& decision) {
 }
 
 nlohmann::json decision_json(const Decision& decision) {
+  const auto shown = [&](std::string_view line) {
+    return escaped(without_secret(decision.direction, line));
+  };
   return {{"control",
            {{"client", decision.control.source.text()},
             {"server", decision.control.destination.text()}}},
           {"from", sender(decision.direction)},
           {"action", name(decision.action)},
           {"reason", text(decision.reason)},
-          {"before", escaped(decision.before)},
-          {"after", escaped(decision.after)},
+          {"before", shown(decision.before)},
+          {"after", escaped(after_without_secret(decision))},
           {"expectation", expectation_json(decision)}};
 }
 

@@ -4,21 +4,24 @@
 
 #include <string_view>
 
+#include "tools/control/control_socket.h"
 #include "tools/keeper.h"
 #include "tools/running_config.h"
 
 namespace ftpalg::tools {
 
-/// To put the rules in place, if they are this run's, and to give up what is not needed from then
-/// on.
+/// To put the rules in place, if they are this run's, to look at them, and to give up what is not
+/// needed from then on. Brings a RulesReport.
 inline constexpr std::string_view begin_errand = "begin";
 /// To read the configuration anew and to put its rules in place. Brings what the file says; fails
-/// without a word when anything is wrong with it, which the log is told.
+/// with what is wrong with it, a line each.
 inline constexpr std::string_view reload_errand = "reload";
-/// To take out the rules of this run.
+/// To look at the rules again. Brings a RulesReport.
+inline constexpr std::string_view look_errand = "look";
+/// To take out the rules of this run, and to remove its control socket.
 inline constexpr std::string_view end_errand = "end";
 
 /// The keeper's side of them.
-Keeper::Errands errands(RunningConfig config, bool applies_rules);
+Keeper::Errands errands(RunningConfig config, bool applies_rules, ControlSocketFile socket);
 
 }  // namespace ftpalg::tools

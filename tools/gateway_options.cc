@@ -62,6 +62,9 @@ tl::expected<Config, ConfigErrors> GatewayOptions::config_of(std::string_view fi
     }
   }
 
+  config.service.socket = socket.value_or(config.service.socket);
+  if (config.service.socket == "none") config.service.socket.clear();
+
   auto ruleset = rules::validated(config.ruleset);
   if (!ruleset) return tl::unexpected(ConfigErrors{ruleset.error()});
   // Those within the file have been told; these are between it and the options.

@@ -29,6 +29,7 @@ struct GatewayOptions {
   std::optional<std::uint32_t> done_mark;
   std::vector<std::string> external_addresses;  ///< INSIDE=OUTSIDE each
   std::optional<std::string> public_ports;      ///< FIRST-LAST
+  std::optional<std::string> socket;            ///< empty: none
 
   std::string format;  ///< empty: the one that fits this machine
 

@@ -118,12 +118,16 @@ tl::expected<Keeper, std::string> Keeper::start(const Errands& errands) {
 
 tl::expected<void, std::string> Keeper::send(std::string_view errand) {
   if (send_message(channel_.number(), Kind::errand, errand)) return {};
+  is_gone_ = true;
   return tl::make_unexpected(std::string{gone});
 }
 
 Answer Keeper::answer() {
   auto message = receive_message(channel_.number());
-  if (!message) return tl::make_unexpected(std::string{gone});
+  if (!message) {
+    is_gone_ = true;
+    return tl::make_unexpected(std::string{gone});
+  }
   if (message->kind == Kind::success) return std::move(message->text);
   return tl::make_unexpected(std::move(message->text));
 }

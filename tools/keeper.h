@@ -43,6 +43,9 @@ class Keeper {
   /// Waits for the answer.
   Answer answer();
 
+  /// It has ended, so that nobody will answer.
+  bool is_gone() const { return is_gone_; }
+
   /// Both in one.
   Answer ask(std::string_view errand);
 
@@ -58,6 +61,7 @@ class Keeper {
 
   Descriptor channel_;
   pid_t process_;
+  bool is_gone_ = false;
 };
 
 }  // namespace ftpalg::tools

@@ -15,6 +15,11 @@ int main(int argc, char** argv) {
   ftpalg::tools::add_run_command(app, exit_status);
   ftpalg::tools::add_rules_command(app, exit_status);
   ftpalg::tools::add_check_command(app, exit_status);
+  ftpalg::tools::add_status_command(app, exit_status);
+  ftpalg::tools::add_sessions_command(app, exit_status);
+  ftpalg::tools::add_watch_command(app, exit_status);
+  ftpalg::tools::add_events_command(app, exit_status);
+  ftpalg::tools::add_reload_command(app, exit_status);
   ftpalg::tools::add_replay_command(app, exit_status);
   ftpalg::tools::add_explain_command(app, exit_status);
   ftpalg::tools::add_demo_command(app, exit_status);

@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -72,6 +73,15 @@ std::array<Condition, 4> conditions() {
           Condition{SCMP_SYS(mprotect), not_executable}, Condition{SCMP_SYS(tgkill), itself}};
 }
 
+/// Of attendance alone.
+std::array<Condition, 2> attendance_conditions() {
+  const auto socket_level =
+      scmp_arg_cmp{.arg = 1, .op = SCMP_CMP_EQ, .datum_a = SOL_SOCKET, .datum_b = 0};
+  const auto usual_flags = scmp_arg_cmp{
+      .arg = 3, .op = SCMP_CMP_EQ, .datum_a = SOCK_CLOEXEC | SOCK_NONBLOCK, .datum_b = 0};
+  return {Condition{SCMP_SYS(accept4), usual_flags}, Condition{SCMP_SYS(getsockopt), socket_level}};
+}
+
 struct ReleaseFilter {
   void operator()(scmp_filter_ctx filter) const { seccomp_release(filter); }
 };
@@ -108,7 +118,7 @@ tl::expected<void, std::string> drop_capabilities(Role role) {
   return {};
 }
 
-tl::expected<void, std::string> restrict_system_calls() {
+tl::expected<void, std::string> restrict_system_calls(Duty duty) {
   constexpr std::string_view what = "system calls cannot be restricted";
   const std::unique_ptr<void, ReleaseFilter> filter(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
   if (!filter) return failure(what, ENOMEM);
@@ -120,12 +130,15 @@ tl::expected<void, std::string> restrict_system_calls() {
   for (const int call : allowed_calls) {
     if (error == 0) error = seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
   }
-  for (const Condition& condition : conditions()) {
-    if (error == 0) {
+  const auto allow = [&](const auto& rules) {
+    for (const Condition& condition : rules) {
+      if (error != 0) return;
       error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, condition.call, 1,
                                      &condition.argument);
     }
-  }
+  };
+  allow(conditions());
+  if (duty == Duty::attendance) allow(attendance_conditions());
   if (error == 0) error = seccomp_load(filter.get());
   if (error != 0) return failure(what, -error);
   return {};

@@ -28,8 +28,15 @@ enum class Role {
 /// by a program that is run. What this process lacks already it goes on lacking.
 tl::expected<void, std::string> drop_capabilities(Role role);
 
-/// From now on only system calls on what is open already are answered. An error where the kernel
-/// cannot filter system calls; nothing has changed then.
-tl::expected<void, std::string> restrict_system_calls();
+/// What a thread of the worker is there for.
+enum class Duty {
+  packets,    ///< to serve a queue
+  attendance  ///< to answer on the control socket, besides: it may accept clients there, and ask
+              ///< the kernel who they are
+};
+
+/// From now on this thread, and those that it starts, are answered only system calls on what is
+/// open already. An error where the kernel cannot filter system calls; nothing has changed then.
+tl::expected<void, std::string> restrict_system_calls(Duty duty = Duty::packets);
 
 }  // namespace ftpalg::tools

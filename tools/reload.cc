@@ -22,6 +22,10 @@ Reload reload(const Config& running, Config next) {
                     was.queues, becomes.queues));
     becomes.queues = was.queues;
   }
+  if (next.service != running.service) {
+    notes.emplace_back("[service] stays as it was until the next start");
+    next.service = running.service;
+  }
   // Sessions without NAT that an external address has edited live by what the gateway does to each
   // of their packets, which must therefore go on coming.
   if (was.queue_acknowledgements) {

@@ -11,11 +11,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -24,14 +27,19 @@
 #include "conntrack/netlink/leftovers.h"
 #include "conntrack/netlink/packet_queue.h"
 #include "tools/commands.h"
+#include "tools/control/control_server.h"
+#include "tools/control/control_socket.h"
 #include "tools/errands.h"
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
+#include "tools/journal.h"
 #include "tools/keeper.h"
+#include "tools/last_warnings.h"
 #include "tools/privileges.h"
 #include "tools/reloads.h"
 #include "tools/running_config.h"
 #include "tools/service_notice.h"
+#include "tools/status.h"
 #include "tools/totals.h"
 #include "tools/worker.h"
 
@@ -115,26 +123,77 @@ void feed_watchdog(const Workers& workers, unsigned first_queue, ServiceNotice& 
   }
 }
 
+Time now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
+std::vector<const Records*> records_of(const Workers& workers) {
+  std::vector<const Records*> records;
+  for (const auto& worker : workers) records.push_back(&worker->records());
+  return records;
+}
+
+/// The control server with all that can be asked, or none where there is no socket.
+std::optional<ControlServer> open_control_server(Descriptor listener, const Workers& workers,
+                                                 const Reloads& reloads) {
+  if (!listener.is_open()) return std::nullopt;
+  std::optional<ControlServer> server;
+  server.emplace(std::move(listener), records_of(workers), [&reloads] {
+    return Viewpoint{.now = now(),
+                     .to_unix = std::chrono::system_clock::now().time_since_epoch() - now(),
+                     .expectation_life = reloads.config().policy.expectation_life};
+  });
+  return server;
+}
+
+/// What can be asked besides sessions and events. `server` stays where it is.
+void answer_questions(ControlServer& server, const Status& status, Reloads& reloads) {
+  using Answer = std::optional<nlohmann::ordered_json>;
+  server.answer_to("status", [&status](const auto&, const auto&) -> Answer {
+    return nlohmann::ordered_json{{"status", status.json()}};
+  });
+  server.answer_to("reload", [&](const ControlServer::Asker& asker, const auto&) -> Answer {
+    if (!asker.is_owner) {
+      return nlohmann::ordered_json{{"error", "only root may have the gateway reload; use sudo"}};
+    }
+    reloads.begin([&server, id = asker.id](const Reloads::Outcome& outcome) {
+      server.answer(id, outcome ? nlohmann::ordered_json{{"reload", {{"changed", *outcome}}}}
+                                : nlohmann::ordered_json{{"error", outcome.error()}});
+    });
+    return std::nullopt;
+  });
+}
+
+/// What the main thread attends to while the workers serve.
+struct Attended {
+  Workers& workers;
+  const Signals& signals;
+  Reloads& reloads;
+  ServiceNotice& notice;
+  Status& status;
+};
+
 /// Waits, while the workers serve, for a signal or a worker's failure that ends the gateway.
-void attend(const Workers& workers, const Signals& signals, Reloads& reloads,
-            ServiceNotice& notice) {
+void attend(const Attended& attended, std::optional<ControlServer>& control) {
+  auto& [workers, signals, reloads, notice, status] = attended;
+  constexpr std::size_t fixed_sources = 3;
   bool is_reloading = false;
   for (;;) {
     std::vector<pollfd> sources{pollfd{signals.descriptor(), POLLIN, 0},
                                 pollfd{reloads.descriptor(), POLLIN, 0},
                                 pollfd{notice.descriptor(), POLLIN, 0}};
     for (const auto& worker : workers) sources.push_back({worker->descriptor(), POLLIN, 0});
-    if (poll(sources.data(), sources.size(), -1) < 0 && errno != EINTR) {
+    if (control) control->add_to(sources);
+    const int timeout = control ? control->timeout_milliseconds() : -1;
+    if (poll(sources.data(), sources.size(), timeout) < 0 && errno != EINTR) {
       spdlog::error("cannot wait for signals: {}", std::strerror(errno));
       return;
     }
     while (const auto signal = signals.take()) {
       if (*signal != SIGHUP) return;
-      notice.reloading();
-      is_reloading = true;
       reloads.begin();
     }
-    const auto of_workers = std::span{sources}.subspan(3);
+    const auto of_workers = std::span{sources}.subspan(fixed_sources, workers.size());
     if (std::ranges::any_of(of_workers, [](const pollfd& source) { return source.revents != 0; })) {
       return;
     }
@@ -143,25 +202,29 @@ void attend(const Workers& workers, const Signals& signals, Reloads& reloads,
       const Policy share = reloads.config().policy.share_of(reloads.config().ruleset.queues);
       for (const auto& worker : workers) worker->set_policy(share);
     }
-    if (is_reloading && !reloads.is_under_way()) {
-      notice.ready();
-      is_reloading = false;
+    if (const auto report = reloads.take_rules_report()) status.note_rules(*report, unix_now());
+    if (control) control->serve(std::span{sources}.subspan(fixed_sources + workers.size()), now());
+    if (is_reloading != reloads.is_under_way()) {
+      is_reloading = !is_reloading;
+      is_reloading ? notice.reloading() : notice.ready();
     }
   }
 }
 
 /// From the drop of rights to the end. Returns the exit status.
-int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals& signals,
-         ServiceNotice& notice) {
+int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
+  auto& [workers, signals, reloads, notice, status] = attended;
   remove_leftovers(ctnetlink, reloads.config().ruleset);
   if (const auto dropped = drop_capabilities(Role::worker); !dropped) {
     return failed(dropped.error());
   }
   // Else the C library asks for the number of processors, by calls that are refused then.
   mallopt(M_ARENA_MAX, static_cast<int>(workers.size()) + 1);
+  auto control = open_control_server(std::move(listener), workers, reloads);
+  if (control) answer_questions(*control, status, reloads);
   for (const auto& worker : workers) worker->start();
   // Kernels without it are no reason not to serve.
-  if (const auto restricted = restrict_system_calls(); !restricted) {
+  if (const auto restricted = restrict_system_calls(Duty::attendance); !restricted) {
     spdlog::warn("{}; the gateway serves without this protection", restricted.error());
   }
 
@@ -171,7 +234,7 @@ int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals
   std::fputs(ready.c_str(), stderr);
   notice.ready();
   notice.status(fmt::format("serves {}", queues_text(reloads.config().ruleset)));
-  attend(workers, signals, reloads, notice);
+  attend(attended, control);
   notice.stopping();
 
   for (const auto& worker : workers) worker->ask_to_end();
@@ -185,6 +248,7 @@ int work(Ctnetlink& ctnetlink, Workers& workers, Reloads& reloads, const Signals
     totals.add(worker->engine());
   }
   reloads.settle();
+  control.reset();
   totals.tell();
   remove_leftovers(ctnetlink, reloads.config().ruleset);
   return exit_status;
@@ -198,6 +262,15 @@ ServiceNotice service_notice() {
   return {};
 }
 
+/// Without it the gateway serves too.
+ControlSocket open_control_socket(const Service& service) {
+  if (service.socket.empty()) return {};
+  auto made = ControlSocket::open(service.socket, service.group);
+  if (made) return std::move(*made);
+  spdlog::warn("{}", made.error());
+  return {};
+}
+
 int run(const RunOptions& options) {
   GatewayOptions gateway = options.gateway;
   // A file that is there now and gone later is an error then, and not the defaults.
@@ -206,25 +279,39 @@ int run(const RunOptions& options) {
   if (!config) return failed(config.error());
   if (const auto reason = obstacle(*config)) return failed(*reason);
 
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("ftpalg"));
+  const auto warnings = std::make_shared<LastWarnings>();
+  spdlog::sink_ptr journal = Journal::open();
+  const spdlog::sink_ptr reader =
+      journal ? journal : std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("ftpalg", spdlog::sinks_init_list{reader, warnings}));
   spdlog::set_pattern("%^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
   const Signals signals;
+  ControlSocket socket = open_control_socket(config->service);
+  const auto give_up = [&socket](const std::string& reason) {
+    socket.file.remove();
+    return failed(reason);
+  };
   const auto at_end =
       options.keep_rules ? RunningConfig::AtEnd::keep_rules : RunningConfig::AtEnd::remove_rules;
-  auto keeper =
-      Keeper::start(errands(RunningConfig(gateway, *config, at_end), options.apply_rules));
-  if (!keeper) return failed(keeper.error());
+  auto keeper = Keeper::start(
+      errands(RunningConfig(gateway, *config, at_end), options.apply_rules, socket.file));
+  if (!keeper) return give_up(keeper.error());
   auto notice = service_notice();
   auto ctnetlink = Ctnetlink::open();
-  if (!ctnetlink) return failed(ctnetlink.error());
+  if (!ctnetlink) return give_up(ctnetlink.error());
   auto workers = open_workers(*config, options.queue_room_mib);
-  if (!workers) return failed(workers.error());
-  if (const auto begun = keeper->ask(begin_errand); !begun) return failed(begun.error());
+  if (!workers) return give_up(workers.error());
+  const auto begun = keeper->ask(begin_errand);
+  if (!begun) return give_up(begun.error());
 
+  Status status(records_of(*workers), *warnings, config->ruleset.queue);
+  if (const auto report = RulesReport::from_text(*begun)) status.note_rules(*report, unix_now());
   Reloads reloads(gateway, *config, *keeper);
-  const int exit_status = work(*ctnetlink, *workers, reloads, signals, notice);
+  const int exit_status =
+      work(*ctnetlink, {*workers, signals, reloads, notice, status}, std::move(socket.listener));
   if (const auto ended = keeper->ask(end_errand); !ended) {
     spdlog::error("rules of this run may be left: {}; mend: ftpalg rules remove", ended.error());
     return EXIT_FAILURE;
@@ -241,6 +328,10 @@ void add_run_command(CLI::App& app, int& exit_status) {
   command->add_option("--data-ports", options->gateway.public_ports,
                       "public ports for data connections that are rewritten, as FIRST-LAST "
                       "(default: the announced port where it is free, else any)");
+  command->add_option("--socket", options->gateway.socket,
+                      fmt::format("Unix socket on which ftpalg status and its like reach this "
+                                  "gateway, or none (default: {})",
+                                  default_control_socket));
   auto* apply_rules =
       command->add_flag("--apply-rules", options->apply_rules,
                         "put the firewall rules in place, and remove them at the end");

@@ -37,20 +37,23 @@ tl::expected<void, std::string> RunningConfig::apply_rules() {
   return {};
 }
 
-void RunningConfig::tell_what_rules_lack() const {
-  for (const auto& [what, mend] : rules::verify(config_.ruleset, options_.rules_format())) {
-    spdlog::warn("{}; mend: {}", what, mend);
+RulesReport RunningConfig::look_at_rules() {
+  if (!std::exchange(has_looked_, true)) {
+    // What has just been applied is as it must be, and the service may make no namespace.
+    expected_table_ =
+        applied_rules_ ? rules::present_table() : rules::expected_table(config_.ruleset);
   }
+  const auto format = applied_rules_ ? applied_rules_->format() : options_.rules_format();
+  RulesReport report{format, rules::verify(config_.ruleset, format, expected_table_)};
+  if (applied_rules_) return report;
+  for (const auto& [what, mend] : report.lacks) spdlog::warn("{}; mend: {}", what, mend);
+  return report;
 }
 
-std::optional<std::string> RunningConfig::read_anew() {
+tl::expected<std::string, ConfigErrors> RunningConfig::read_anew() {
   auto text = config_text(options_.config_file);
   const ConfigErrors errors = text ? take(*text) : text.error();
-  for (const std::string& error : errors) spdlog::error("{}", error);
-  if (!errors.empty()) {
-    spdlog::error("the configuration that was running stays");
-    return std::nullopt;
-  }
+  if (!errors.empty()) return tl::unexpected(errors);
   tell_warnings(config_.policy);
   return std::move(*text);
 }
@@ -70,8 +73,11 @@ ConfigErrors RunningConfig::take(std::string_view text) {
       notes.emplace_back(
           "the rules of the firewall have to change too, which this run has not put in place; "
           "mend: ftpalg rules apply, with the options of this run");
+      expected_table_.reset();
     } else if (const auto replaced = applied_rules_->replace(next.ruleset); !replaced) {
       return {replaced.error()};
+    } else {
+      expected_table_ = rules::present_table();
     }
   }
   for (const std::string& note : notes) spdlog::warn("{}", note);

@@ -12,6 +12,7 @@
 #include "tools/applied_rules.h"
 #include "tools/config_file.h"
 #include "tools/gateway_options.h"
+#include "tools/rules_report.h"
 
 namespace ftpalg::tools {
 
@@ -32,12 +33,15 @@ class RunningConfig {
   /// Puts the rules in place, which are those of this run from then on. Otherwise others have put
   /// them in place.
   tl::expected<void, std::string> apply_rules();
-  /// Warns of what these others have not put in place, or otherwise than this run needs it.
-  void tell_what_rules_lack() const;
+  /// What the rules lack, or have otherwise than this run needs it. Warns of it where others have
+  /// put them in place. The first time it is to be called before anybody can have changed them, and
+  /// where they are others', with the right to make a namespace.
+  RulesReport look_at_rules();
 
-  /// Reads the file anew, for the rules of this run, and returns what it says. When anything is
-  /// wrong with it, everything stays as it was, and there is nothing to return.
-  std::optional<std::string> read_anew();
+  /// Reads the file anew, for the rules of this run, and returns what it says. look_at_rules() may
+  /// find others then. When anything is wrong with it, everything stays as it was, and the errors
+  /// are returned.
+  tl::expected<std::string, ConfigErrors> read_anew();
 
   /// Takes out the rules of this run, unless they are to stay at its end.
   tl::expected<void, std::string> remove_rules();
@@ -49,6 +53,9 @@ class RunningConfig {
   Config config_;
   AtEnd at_end_;
   std::optional<AppliedRules> applied_rules_;
+  /// What our nft table must be, as long as that is known.
+  std::optional<rules::NftTable> expected_table_;
+  bool has_looked_ = false;
 };
 
 }  // namespace ftpalg::tools

@@ -63,7 +63,8 @@ tl::expected<std::unique_ptr<Worker>, std::string> Worker::open(const rules::Rul
 Worker::Worker(Kernel kernel, Wakeup end_bell, std::size_t queue_room_mib, Policy policy)
     : kernel_(std::move(kernel)),
       masters_(kernel_.ctnetlink),
-      engine_(policy, {masters_, kernel_.ctnetlink, kernel_.injector}, random_key()),
+      records_(kernel_.queue.number(), random_key()),
+      engine_(policy, {masters_, kernel_.ctnetlink, kernel_.injector}, random_key(), &records_),
       policy_(std::move(policy)),
       queue_room_mib_(queue_room_mib),
       end_bell_(std::move(end_bell)) {}
@@ -147,9 +148,13 @@ void Worker::tick(Time at) {
     engine_.set_gateway_addresses(std::move(*addresses));
   }
   tell_losses(at);
+  records_.note_figures(
+      {packets_, kernel_.queue.lost(), engine_.expectations(), packet_told_connection_}, at);
 }
 
 Verdict Worker::decide(const QueuedPacket& packet, Time at) {
+  ++packets_;
+  packet_told_connection_ = packet_told_connection_ || !packet.connection.empty();
   masters_.note(packet);
   const Outcome outcome = engine_.on_packet(packet.bytes, at);
   tell(outcome.decisions, at);

@@ -23,6 +23,7 @@
 #include "conntrack/netlink/raw_injector.h"
 #include "rules/ruleset.h"
 #include "tools/decision_log.h"
+#include "tools/records.h"
 #include "tools/wakeup.h"
 
 namespace ftpalg::tools {
@@ -67,6 +68,9 @@ class Worker {
   std::uint64_t turns() const { return turns_; }
   /// Nobody's but the worker's between start() and end().
   const Engine& engine() const { return engine_; }
+  /// Anybody's at any time.
+  const Records& records() const { return records_; }
+  Records& records() { return records_; }
 
  private:
   void work();
@@ -79,7 +83,10 @@ class Worker {
 
   Kernel kernel_;
   QueuedMasters masters_;
+  Records records_;
   Engine engine_;
+  std::uint64_t packets_ = 0;
+  bool packet_told_connection_ = false;
   Policy policy_;
   DecisionLog decision_log_;
   std::size_t queue_room_mib_;

@@ -72,7 +72,7 @@ def bridge_table(family):
                     ct state new tcp dport 21 accept
                 }}
             }}""")
-        running = lab.start("ftpalg", router, gateway.PROGRAM, "run", "--queue", 21, "--log-level", "debug")
+        running = lab.start("ftpalg", router, gateway.PROGRAM, "run", "--socket", "none", "--queue", 21, "--log-level", "debug")
         running.wait_for_log("ready on queue 21")
         _expect_transfers(lab, scene)
         running.signal(signal.SIGTERM)

@@ -23,7 +23,7 @@ def second_on_queue():
         scene = snat(lab, plan)
         server = Pyftpdlib(lab, scene.server, plan.server)
         first = Gateway(lab, *scene.routers, queue=7)
-        second = lab.start("second", *scene.routers, gateway.PROGRAM, "run", "--queue", 7)
+        second = lab.start("second", *scene.routers, gateway.PROGRAM, "run", "--socket", "none", "--queue", 7)
         _expect_refusal(second, "queue 7")
         with Session(scene.client, server, scene.dial, "PORT") as session:
             converse(session)
@@ -34,7 +34,7 @@ def no_rights():
     """Without the rights that it needs the daemon says which, and ends."""
     with Lab() as lab:
         powerless = lab.start("powerless", lab.router("router"),
-                              "setpriv", "--bounding-set=-all", "--inh-caps=-all", gateway.PROGRAM, "run")
+                              "setpriv", "--bounding-set=-all", "--inh-caps=-all", gateway.PROGRAM, "run", "--socket", "none")
         _expect_refusal(powerless, "CAP_NET_ADMIN")
 
 
@@ -67,7 +67,7 @@ def warns_of_rules():
         for queues, is_right in ((1, False), (2, True)):
             applied = gateway.ftpalg(router, "rules", "apply", "--queues", str(queues))
             expect_equal(f"exit status of ftpalg rules apply, which said:\n{applied.stderr}", 0, applied.returncode)
-            process = lab.start("ftpalg", router, gateway.PROGRAM, "run", *gateway.format_options(), "--queues", 2)
+            process = lab.start("ftpalg", router, gateway.PROGRAM, "run", "--socket", "none", *gateway.format_options(), "--queues", 2)
             process.wait_for_log("ready on queues 21-22")
             expect_equal(f"whether the log is silent on rules for {queues} of 2 queues, and says:\n{process.log()}",
                          is_right, "; mend: ftpalg rules apply" not in process.log())

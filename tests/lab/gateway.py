@@ -16,11 +16,13 @@ KNOWS_FORMAT = (("run",), ("check",), ("rules", "apply"), ("rules", "verify"))
 class Gateway:
     """`ftpalg run --apply-rules` on a router, taking packets from the moment it is made."""
 
-    def __init__(self, lab, router, *options, queue=0):
+    def __init__(self, lab, router, *options, queue=0, socket=None):
         self.router = router
+        # The file system is everybody's, whatever the namespace.
+        self.socket = socket or lab.directory / f"ftpalg-{len(lab.processes)}.sock"
         self.process = lab.start(f"ftpalg-{router.label}", router,
                                  PROGRAM, *_formatted("run", "--apply-rules", "--queue", queue, "--log-level", "debug",
-                                                      *options))
+                                                      "--socket", self.socket, *options))
         self.process.wait_for_log("ready on queue")
 
     def expectations(self):

@@ -72,7 +72,7 @@ def named_namespace(family):
         in_router = ("ip", "netns", "exec", router.name, gateway.PROGRAM)
         for command in (("rules", "apply"), ("check",)):
             lab.outside.run(*in_router, *command, *gateway.format_options())
-        running = lab.start("ftpalg", lab.outside, *in_router, "run", *gateway.format_options())
+        running = lab.start("ftpalg", lab.outside, *in_router, "run", "--socket", "none", *gateway.format_options())
         running.wait_for_log("ready on queue")
         for mode in modes(family):
             with Session(scene.client, server, scene.dial, mode) as session:

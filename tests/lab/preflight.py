@@ -27,7 +27,7 @@ def beside_gateway():
         queues = ("--queues", "2")
         expect_equal("exit status of ftpalg rules apply", 0, ftpalg(router, "rules", "apply", *queues).returncode)
         for served, status in (2, 0), (1, 1):
-            process = lab.start("ftpalg", router, gateway.PROGRAM, "run", "--queues", served)
+            process = lab.start("ftpalg", router, gateway.PROGRAM, "run", "--socket", "none", "--queues", served)
             process.wait_for_log("ready on queue")
             done = ftpalg(router, "check", *queues)
             expect_equal(f"exit status of ftpalg check, which said:\n{done.stdout}", status, done.returncode)

@@ -101,7 +101,7 @@ def _refused_start(rules_format):
     with Lab() as lab:
         router = lab.router("router")
         before = firewall_state.read(router)
-        said = gateway.ftpalg(router, "run", "--apply-rules", "--format", rules_format)
+        said = gateway.ftpalg(router, "run", "--apply-rules", "--socket", "none", "--format", rules_format)
         expect_equal("exit status", 1, said.returncode)
         expect_in("the refusal", "queue", said.stderr)
         firewall_state.expect_same("a refused start", before, firewall_state.read(router))
@@ -185,7 +185,7 @@ def nobody_reads_log():
         before = firewall_state.read(machine)
         process = lab.start("ftpalg", machine, "bash", "-c",
                             'exec 2> >(read -r first; echo "reader has: $first"; exec 0<&-; echo "reader is gone") && exec "$@"',
-                            "bash", gateway.PROGRAM, "run", "--apply-rules", "--log-level", "debug", *gateway.format_options())
+                            "bash", gateway.PROGRAM, "run", "--apply-rules", "--socket", "none", "--log-level", "debug", *gateway.format_options())
         process.wait_for_log("reader is gone")
         wait_until(lambda: status(process.pid).get("Seccomp") == "2", "the gateway serves")
         _transfer_each_way(_logged_in(lab, scene))
@@ -248,7 +248,7 @@ def _run_as_nobody(lab, machine, *options):
     program = shutil.copy(gateway.PROGRAM, lab.directory)  # where nobody may read it, too
     return lab.start("ftpalg", machine, "setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups",
                      "--inh-caps=-all,+net_admin,+net_raw", "--ambient-caps=-all,+net_admin,+net_raw",
-                     "--bounding-set=-all,+net_admin,+net_raw", "--pdeathsig", "KILL", "--", program, "run", *options)
+                     "--bounding-set=-all,+net_admin,+net_raw", "--pdeathsig", "KILL", "--", program, "run", "--socket", "none", *options)
 
 
 def _usual_format(machine):

@@ -44,7 +44,7 @@ def _asked(sessions):
         _check_says(router)
         requests = lab.directory / LOG
         process = lab.start("ftpalg", router, "strace", "-f", "-o", requests, "-e", "trace=sendto",
-                            gateway.PROGRAM, "run", "--apply-rules", *gateway.format_options(), "--queues", 1)
+                            gateway.PROGRAM, "run", "--apply-rules", "--socket", "none", *gateway.format_options(), "--queues", 1)
         process.wait_for_log("ready on queue")
         for _ in range(sessions):
             with Talk(scene) as talk:

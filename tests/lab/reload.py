@@ -218,7 +218,7 @@ def rules_of_others():
         applied = ftpalg(machine, "rules", "apply", "--config", str(file))
         expect_equal(f"exit status of ftpalg rules apply, which said:\n{applied.stderr}", 0, applied.returncode)
         rules = firewall_state.read(machine)
-        process = lab.start("ftpalg", machine, gateway.PROGRAM, "run", "--config", file)
+        process = lab.start("ftpalg", machine, gateway.PROGRAM, "run", "--socket", "none", "--config", file)
         process.wait_for_log("ready on queue")
         file.write_text("[control]\nports = [21, 2121]\n[firewall]\nqueue = 22\n")
         process.signal(signal.SIGHUP)

@@ -29,7 +29,8 @@ class ServiceManager:
         variables = [f"NOTIFY_SOCKET={path}"]
         if watchdog_seconds:
             variables.append(f"WATCHDOG_USEC={patient(watchdog_seconds) * 1000000}")
-        self.gateway = lab.start("ftpalg", router, "env", *variables, PROGRAM, "run", *format_options(), *options)
+        self.gateway = lab.start("ftpalg", router, "env", *variables, PROGRAM, "run", "--socket", "none",
+                                 *format_options(), *options)
 
     def hear(self):
         """Takes what has been told since; returns all that was told so far, an assignment each."""
@@ -96,7 +97,7 @@ def nobody_there():
     """A socket that is not there, or that nobody reads any more, is told of and keeps nobody from serving."""
     with Lab() as lab:
         gateway = lab.start("ftpalg", lab.router("router"), "env", f"NOTIFY_SOCKET={lab.directory}/nowhere", PROGRAM, "run",
-                            *format_options())
+                            "--socket", "none", *format_options())
         gateway.wait_for_log("ready on queue")
         gateway.wait_for_log("nowhere cannot be reached")
         gateway.signal(signal.SIGTERM)

@@ -77,7 +77,7 @@ def _nft_serves(router):
 
 def _refused(router, name):
     before = firewall_state.read(router)
-    for command in (("rules", "apply"), ("run", "--apply-rules")):
+    for command in (("rules", "apply"), ("run", "--apply-rules", "--socket", "none")):
         done = gateway.ftpalg(router, *command)
         expect_equal(f"exit status of {command}", 1, done.returncode)
         expect_in("the refusal", name, done.stderr)
