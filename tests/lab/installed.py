@@ -87,6 +87,11 @@ def main(package):
     client = Client()
     client.transfer_each_way()
 
+    say("see it")
+    status = run("ftpalg", "status")
+    expect_in("what ftpalg status says of the rules", "in place", status)
+    expect_in("what ftpalg sessions says", "10.0.0.2", run("ftpalg", "sessions"))
+
     say("exposure")
     exposure = re.search(r"Overall exposure level for ftpalg\.service: (\S+)",
                          run("systemd-analyze", "security", "--no-pager", "ftpalg"))
@@ -101,15 +106,21 @@ def main(package):
     run("systemctl", "reload", "ftpalg")
     wait_until(lambda: "2121" in rules() and rules_are_in_place(), "the rules follow the configuration")
     client.transfer_each_way()
+    CONFIG.write_text("[control]\nport = 21\n", encoding="utf-8")
+    if subprocess.run(("systemctl", "reload", "ftpalg"), check=False, stderr=subprocess.DEVNULL).returncode == 0:
+        raise Failure("systemctl reload is content with a configuration that is wrong")
+    expect_equal("whether it runs after a reload that failed", "active", property_of("ActiveState"))
+    expect_in("what the journal says of it", "control.port", run("journalctl", "--unit", "ftpalg", "--output", "cat"))
     CONFIG.write_text(usual, encoding="utf-8")
     run("systemctl", "reload", "ftpalg")
     wait_until(lambda: "2121" not in rules() and rules_are_in_place(), "the rules follow the configuration back")
     expect_equal("the process after all reloads", process, property_of("MainPID"))
 
     say("the firewall is loaded anew")
-    run("systemctl", "reload", "nftables")
-    wait_until(rules_are_in_place, "the rules are in place again")
-    client.transfer_each_way()
+    for verb in "reload", "restart":
+        run("systemctl", verb, "nftables")
+        wait_until(rules_are_in_place, f"the rules are in place again after {verb}")
+        client.transfer_each_way()
 
     say("restart")
     run("systemctl", "restart", "ftpalg")

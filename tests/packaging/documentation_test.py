@@ -63,12 +63,13 @@ def completed(*words):
 
 def missing(program, build):
     """A sentence for each thing that is missing."""
+    source = (PACKAGING / "ftpalg.8").read_text(encoding="utf-8")
     manual = rendered(PACKAGING / "ftpalg.8")
     settings = (SOURCES / "tools/ftpalg.toml").read_text(encoding="utf-8")
     settings_manual = rendered(build / "ftpalg.toml.5")
     for command, text in commands(program):
         name = " ".join(("ftpalg", *command))
-        if not re.search(r"\b" + r".{0,40}?\b".join(map(re.escape, command)) + r"\b", manual):
+        if command and not subcommands(text) and not re.search(rf"^\.It Cm {' '.join(command)}\b", source, re.MULTILINE):
             yield f"ftpalg.8: nothing of {name}"
         if set(subcommands(text)) - set(completed(program, *command, "")):
             yield f"completion: not all subcommands of {name}"

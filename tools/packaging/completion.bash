@@ -39,7 +39,7 @@ _ftpalg() {
   esac
   if [[ -n $words ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-  elif [[ -n $argument || $help == *$'\nPositionals:'* ]]; then
+  elif [[ -n $argument ]] || grep -q '^  [a-z]* TEXT.* file' <<<"$help"; then
     compopt -o filenames 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
   fi
