@@ -107,6 +107,21 @@ TEST_CASE("every key has its effect and no other") {
                [](Config& config) { config.policy.client_bits_ipv4 = 24; }},
            Row{"[limits]\nclient_prefix_ipv6 = 56",
                [](Config& config) { config.policy.client_bits_ipv6 = 56; }},
+           Row{"[transfers]\nlog = \"stderr\"",
+               [](Config& config) {
+                 config.transfers.place = TransferLogSettings::Place::standard_error;
+               }},
+           Row{"[transfers]\nlog = \"journal\"",
+               [](Config& config) {
+                 config.transfers.place = TransferLogSettings::Place::journal;
+               }},
+           Row{"[transfers]\nlog = \"/var/log/ftpalg/transfers.log\"",
+               [](Config& config) {
+                 config.transfers.place = TransferLogSettings::Place::file;
+                 config.transfers.file = "/var/log/ftpalg/transfers.log";
+               }},
+           Row{"[transfers]\nformat = \"json\"",
+               [](Config& config) { config.transfers.format = TransferLogSettings::Format::json; }},
            Row{"[firewall]\nqueue = 0", [](Config& config) { config.ruleset.queue = 0; }},
            Row{"[firewall]\ncarrier = \"Q.931\"",
                [](Config& config) { config.ruleset.carrier = "Q.931"; }},
@@ -207,7 +222,8 @@ TEST_CASE("the example file is the defaults, as it is and with every default unc
 
 TEST_CASE("the example file shows every key once") {
   const auto text = example([](std::string_view) { return false; });
-  for (const std::string table : {"control", "data", "limits", "firewall", "service"}) {
+  for (const std::string table :
+       {"control", "data", "limits", "firewall", "service", "transfers"}) {
     // The error about a key that is like no other names them all.
     const auto error =
         errors_of("[" + table + "]\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1").at(0);
@@ -457,14 +473,20 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
               "2:10: service.socket: \"ftpalg.sock\" is no absolute path; write one that begins "
               "with "
               "/, or \"none\""},
+          Row{"[transfers]\nlog = \"transfers.log\"",
+              "2:7: transfers.log: \"transfers.log\" is no place for a log; write \"off\", "
+              "\"journal\", \"stderr\", or the path of a file from the root on, such as "
+              "\"/var/log/ftpalg/transfers.log\""},
+          Row{"[transfers]\nlog = true",
+              "2:7: transfers.log: true is no text; write one, in quotes"},
           Row{"[http]\nlisten = \"127.0.0.1:9121\"",
               "1:2: http: there is no such table; there are control, data, limits, firewall, "
-              "service, refused_commands, foreign_addresses"},
+              "service, transfers, refused_commands, foreign_addresses"},
           Row{"login_required = true",
               "1:1: login_required: there is no such key; it belongs in [control]"},
           Row{"\"\" = true",
               "1:1: \"\": there is no such key; there are control, data, limits, firewall, "
-              "service, refused_commands, foreign_addresses"},
+              "service, transfers, refused_commands, foreign_addresses"},
           Row{"[data]\n\"\\u001b[2J\" = true",
               "2:1: data.\"\\x1b[2J\": there is no such key; data has active, active_pipelined, "
               "lowest_port, denied_ports, public_ports, public_port_choice, external_addresses, "

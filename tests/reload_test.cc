@@ -31,6 +31,12 @@ TEST_CASE("a reload keeps the queue") {
   CHECK(notes == Notes{"firewall.queue stays 21 until the next start, and becomes 22 then"});
 }
 
+TEST_CASE("a reload keeps the transfer log") {
+  const auto [config, notes] = reload(Config{}, config_of("[transfers]\nlog = \"stderr\""));
+  CHECK(config == Config{});
+  CHECK(notes == Notes{"[transfers] stays as it was until the next start"});
+}
+
 TEST_CASE("a reload goes on queueing what sessions with an external address need") {
   const Config running = config_of(
       "[control]\nports = [21, 2121]\n[data]\nexternal_addresses = [\"10.0.0.5=203.0.113.5\"]");

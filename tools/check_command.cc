@@ -14,6 +14,7 @@
 #include "tools/commands.h"
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
+#include "tools/transfer_watch.h"
 
 namespace ftpalg::tools {
 namespace {
@@ -83,6 +84,14 @@ void print_json(const std::vector<rules::Finding>& findings) {
   fmt::print("{}\n", report.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
+/// Whether what is to be logged of transfers can be known; nothing where none are logged.
+std::optional<rules::Finding> finding_on_log(const TransferLogSettings& settings) {
+  if (settings.place == TransferLogSettings::Place::off) return std::nullopt;
+  const auto lack = TransferWatch::lack(settings);
+  if (!lack) return rules::Finding{"transfer log", true, {}, "conntrack counts the bytes", {}};
+  return rules::Finding{"transfer log", false, rules::Severity::warning, lack->what, lack->mend};
+}
+
 int check(const CheckOptions& options) {
   const auto config = options.gateway.config();
   if (!config) return failed(config.error());
@@ -90,7 +99,8 @@ int check(const CheckOptions& options) {
   rules::Machine machine = rules::look_at_this_machine(ruleset, options.gateway.rules_format());
   machine.trials = probe_kernel(ruleset.carrier).map(trials_of);
 
-  const auto findings = rules::preflight(ruleset, machine);
+  auto findings = rules::preflight(ruleset, machine);
+  if (const auto finding = finding_on_log(config->transfers)) findings.push_back(*finding);
   options.json ? print_json(findings) : print_lines(findings);
   return rules::would_work(findings) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -146,6 +146,26 @@ std::uint16_t queues(const ConfigValue& value) {
   return rules::default_queues();
 }
 
+void read_log_place(const ConfigValue& value, TransferLogSettings& settings) {
+  using Place = TransferLogSettings::Place;
+  const std::string text = value.text();
+  settings.file.clear();
+  if (text == "off") {
+    settings.place = Place::off;
+  } else if (text == "journal") {
+    settings.place = Place::journal;
+  } else if (text == "stderr") {
+    settings.place = Place::standard_error;
+  } else if (text.starts_with('/')) {
+    settings.place = Place::file;
+    settings.file = text;
+  } else if (!text.empty()) {
+    value.wrong(
+        "is no place for a log; write \"off\", \"journal\", \"stderr\", or the path of a file from "
+        "the root on, such as \"/var/log/ftpalg/transfers.log\"");
+  }
+}
+
 // ---- [[refused_commands]]
 
 /// RFC 775: commands that older clients say in place of those of RFC 959, and servers take alike.
@@ -352,14 +372,29 @@ constexpr std::array service_keys{
                 }},
 };
 
+constexpr std::array log_formats{
+    std::pair{std::string_view{"text"}, TransferLogSettings::Format::text},
+    std::pair{std::string_view{"json"}, TransferLogSettings::Format::json},
+};
+
+constexpr std::array transfers_keys{
+    Key<Config>{"log", [](const ConfigValue& value,
+                          Config& config) { read_log_place(value, config.transfers); }},
+    Key<Config>{"format",
+                [](const ConfigValue& value, Config& config) {
+                  config.transfers.format = value.choice(log_formats);
+                }},
+};
+
 struct Table {
   std::string_view name;
   Keys<Config> keys;
 };
 
 constexpr std::array tables{
-    Table{"control", control_keys},   Table{"data", data_keys},       Table{"limits", limits_keys},
-    Table{"firewall", firewall_keys}, Table{"service", service_keys},
+    Table{"control", control_keys}, Table{"data", data_keys},
+    Table{"limits", limits_keys},   Table{"firewall", firewall_keys},
+    Table{"service", service_keys}, Table{"transfers", transfers_keys},
 };
 
 constexpr std::string_view refusals_name = "refused_commands";

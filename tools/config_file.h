@@ -13,6 +13,7 @@
 
 #include "alg/policy.h"
 #include "rules/ruleset.h"
+#include "tools/transfer_log_settings.h"
 
 namespace ftpalg::tools {
 
@@ -32,6 +33,7 @@ struct Config {
   Policy policy;
   rules::Ruleset ruleset;
   Service service;
+  TransferLogSettings transfers;
 
   bool operator==(const Config&) const = default;
 };

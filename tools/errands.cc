@@ -3,17 +3,30 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <string>
 #include <utility>
 
 #include "tools/privileges.h"
+#include "tools/transfer_log.h"
 
 namespace ftpalg::tools {
+namespace {
 
-Keeper::Errands errands(RunningConfig config, bool applies_rules, ControlSocketFile socket) {
-  return [config = std::move(config), applies_rules,
-          socket = std::move(socket)](std::string_view errand) mutable -> Answer {
+void post_anew(const LogFile& log_file) {
+  const auto file = open_log_file(log_file.path);
+  if (file && log_file.post->send(*file)) return;
+  spdlog::error("{}; the file that was open until now is used on",
+                file ? "the file of the transfer log cannot be handed over" : file.error());
+}
+
+}  // namespace
+
+Keeper::Errands errands(RunningConfig config, bool applies_rules, ControlSocketFile socket,
+                        LogFile log_file) {
+  return [config = std::move(config), applies_rules, socket = std::move(socket),
+          log_file = std::move(log_file)](std::string_view errand) mutable -> Answer {
     const auto nothing_to_say = [] { return std::string{}; };
     if (errand == begin_errand) {
       // With all the rights that the daemon was started with: programs may have to load modules.
@@ -24,6 +37,7 @@ Keeper::Errands errands(RunningConfig config, bool applies_rules, ControlSocketF
       return drop_capabilities(Role::keeper).map([&] { return report.text(); });
     }
     if (errand == reload_errand) {
+      if (!log_file.path.empty()) post_anew(log_file);
       return config.read_anew().map_error(
           [](const ConfigErrors& errors) { return fmt::format("{}", fmt::join(errors, "\n")); });
     }

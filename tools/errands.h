@@ -2,9 +2,12 @@
 // The errands on which the worker sends the keeper (keeper.h).
 #pragma once
 
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include "tools/control/control_socket.h"
+#include "tools/descriptor_post.h"
 #include "tools/keeper.h"
 #include "tools/running_config.h"
 
@@ -21,7 +24,15 @@ inline constexpr std::string_view look_errand = "look";
 /// To take out the rules of this run, and to remove its control socket.
 inline constexpr std::string_view end_errand = "end";
 
+/// The file of the transfer log. With each reload_errand it is opened anew, and posted before the
+/// errand is done.
+struct LogFile {
+  std::string path;  ///< empty: there is none
+  std::shared_ptr<const DescriptorPost> post;
+};
+
 /// The keeper's side of them.
-Keeper::Errands errands(RunningConfig config, bool applies_rules, ControlSocketFile socket);
+Keeper::Errands errands(RunningConfig config, bool applies_rules, ControlSocketFile socket,
+                        LogFile log_file);
 
 }  // namespace ftpalg::tools

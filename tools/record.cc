@@ -138,24 +138,28 @@ void Record::on_end(Time now) {
   add({.at = now, .kind = Rung::Kind::note, .text = "the control connection has ended"});
 }
 
-void Record::on_data_connection(DataConnection::State state, std::optional<std::uint64_t> to_client,
+void Record::on_data_connection(DataConnection::State state, const Endpoint& came_to,
+                                std::optional<std::uint64_t> to_client,
                                 std::optional<std::uint64_t> to_server, Time now) {
-  if (!shown_.data) return;
-  DataConnection& data = *shown_.data;
-  const bool is_new = data.state != state;
-  data.to_client = to_client;
-  data.to_server = to_server;
-  if (!is_new) return;
-  data.state = state;
-  data.since = now;
-  Rung rung{.at = now, .kind = Rung::Kind::data};
-  if (to_client || to_server) rung.bytes = to_client.value_or(0) + to_server.value_or(0);
-  if (state == DataConnection::State::open) rung.text = "the data connection is open";
-  if (state == DataConnection::State::expired) rung.text = "nobody came for the data connection";
-  if (state == DataConnection::State::closed) {
-    rung.text = "the data connection has closed";
-    if (rung.bytes) shown_.bytes = shown_.bytes.value_or(0) + *rung.bytes;
+  const bool has_closed = state == DataConnection::State::closed;
+  std::optional<std::uint64_t> bytes;
+  if (to_client || to_server) bytes = to_client.value_or(0) + to_server.value_or(0);
+  if (has_closed && bytes) shown_.bytes = shown_.bytes.value_or(0) + *bytes;
+
+  auto& data = shown_.data;
+  if (!data || (data->advertised && data->advertised->port != came_to.port)) return;
+  const bool is_new = data->state != state;
+  data->to_client = to_client;
+  data->to_server = to_server;
+  if (is_new) {
+    data->state = state;
+    data->since = now;
   }
+  // The server may have said before that it has closed, but not what has passed.
+  if (!is_new && !has_closed) return;
+  Rung rung{.at = now, .kind = Rung::Kind::data};
+  rung.bytes = bytes;
+  rung.text = has_closed ? "the data connection has closed" : "the data connection is open";
   add(std::move(rung));
 }
 

@@ -119,8 +119,11 @@ class Record {
   void on_decision(const Decision& decision, Time now);
   void on_left(Time now);
   void on_end(Time now);
-  /// conntrack tells of the data connection: it is open, or has closed, and what has passed.
-  void on_data_connection(DataConnection::State state, std::optional<std::uint64_t> to_client,
+  /// conntrack tells of a data connection to `came_to`, as it stands before NAT: it is open, or has
+  /// closed, which is told once, and what has passed. It may be another than the one that was
+  /// announced last.
+  void on_data_connection(DataConnection::State state, const Endpoint& came_to,
+                          std::optional<std::uint64_t> to_client,
                           std::optional<std::uint64_t> to_server, Time now);
 
   const Shown& shown() const { return shown_; }

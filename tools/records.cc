@@ -127,14 +127,15 @@ void Records::on_end(const Tuple& control, Time now) {
 }
 
 bool Records::on_data_connection(const Tuple& control, DataConnection::State state,
-                                 std::optional<std::uint64_t> to_client,
+                                 const Endpoint& came_to, std::optional<std::uint64_t> to_client,
                                  std::optional<std::uint64_t> to_server, Time now) {
   const std::lock_guard held(lock_);
   const auto entry = entry_of(control);
   if (entry == entries_.end()) return false;
   const std::uint64_t before = entry->second.record.shown().bytes.value_or(0);
-  change(entry,
-         [&](Record& record) { record.on_data_connection(state, to_client, to_server, now); });
+  change(entry, [&](Record& record) {
+    record.on_data_connection(state, came_to, to_client, to_server, now);
+  });
   totals_.bytes += entry->second.record.shown().bytes.value_or(0) - before;
   return true;
 }

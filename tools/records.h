@@ -73,7 +73,7 @@ class Records final : public Witness {
 
   /// `control` is the original tuple of the control connection.
   bool on_data_connection(const Tuple& control, DataConnection::State state,
-                          std::optional<std::uint64_t> to_client,
+                          const Endpoint& came_to, std::optional<std::uint64_t> to_client,
                           std::optional<std::uint64_t> to_server, Time now);
   /// conntrack has forgotten the control connection.
   bool on_control_gone(const Tuple& control, Time now);

@@ -26,6 +26,10 @@ Reload reload(const Config& running, Config next) {
     notes.emplace_back("[service] stays as it was until the next start");
     next.service = running.service;
   }
+  if (next.transfers != running.transfers) {
+    notes.emplace_back("[transfers] stays as it was until the next start");
+    next.transfers = running.transfers;
+  }
   // Sessions without NAT that an external address has edited live by what the gateway does to each
   // of their packets, which must therefore go on coming.
   if (was.queue_acknowledgements) {

@@ -29,6 +29,7 @@
 #include "tools/commands.h"
 #include "tools/control/control_server.h"
 #include "tools/control/control_socket.h"
+#include "tools/descriptor_post.h"
 #include "tools/errands.h"
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
@@ -41,6 +42,7 @@
 #include "tools/service_notice.h"
 #include "tools/status.h"
 #include "tools/totals.h"
+#include "tools/transfer_watch.h"
 #include "tools/worker.h"
 
 namespace ftpalg::tools {
@@ -99,12 +101,13 @@ void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
 
 using Workers = std::vector<std::unique_ptr<Worker>>;
 
-tl::expected<Workers, std::string> open_workers(const Config& config, std::size_t queue_room_mib) {
+tl::expected<Workers, std::string> open_workers(const Config& config, std::size_t queue_room_mib,
+                                                TransferWatch& transfers) {
   Workers workers;
   const Policy share = config.policy.share_of(config.ruleset.queues);
   for (unsigned queue = config.ruleset.queue; queue <= config.ruleset.last_queue(); ++queue) {
-    auto worker =
-        Worker::open(config.ruleset, static_cast<std::uint16_t>(queue), queue_room_mib, share);
+    auto worker = Worker::open(config.ruleset, static_cast<std::uint16_t>(queue), queue_room_mib,
+                               share, transfers.witness());
     if (!worker) return tl::unexpected(worker.error());
     workers.push_back(std::move(*worker));
   }
@@ -171,20 +174,32 @@ struct Attended {
   Reloads& reloads;
   ServiceNotice& notice;
   Status& status;
+  TransferWatch& transfers;
 };
+
+/// How long to wait for anything: as long as both may, negative for ever.
+int sooner(int milliseconds, std::optional<Time> at) {
+  if (!at) return milliseconds;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(*at - now(), Time{}));
+  const auto other = static_cast<int>(std::min<std::int64_t>(left.count(), 60'000));
+  return milliseconds < 0 ? other : std::min(milliseconds, other);
+}
 
 /// Waits, while the workers serve, for a signal or a worker's failure that ends the gateway.
 void attend(const Attended& attended, std::optional<ControlServer>& control) {
-  auto& [workers, signals, reloads, notice, status] = attended;
-  constexpr std::size_t fixed_sources = 3;
+  auto& [workers, signals, reloads, notice, status, transfers] = attended;
+  constexpr std::size_t fixed_sources = 5;
+  std::vector<Records*> records;
+  for (const auto& worker : workers) records.push_back(&worker->records());
   bool is_reloading = false;
   for (;;) {
-    std::vector<pollfd> sources{pollfd{signals.descriptor(), POLLIN, 0},
-                                pollfd{reloads.descriptor(), POLLIN, 0},
-                                pollfd{notice.descriptor(), POLLIN, 0}};
+    std::vector<pollfd> sources{
+        pollfd{signals.descriptor(), POLLIN, 0}, pollfd{reloads.descriptor(), POLLIN, 0},
+        pollfd{notice.descriptor(), POLLIN, 0}, pollfd{transfers.events_descriptor(), POLLIN, 0},
+        pollfd{transfers.bell_descriptor(), POLLIN, 0}};
     for (const auto& worker : workers) sources.push_back({worker->descriptor(), POLLIN, 0});
     if (control) control->add_to(sources);
-    const int timeout = control ? control->timeout_milliseconds() : -1;
+    const int timeout = sooner(control ? control->timeout_milliseconds() : -1, transfers.next());
     if (poll(sources.data(), sources.size(), timeout) < 0 && errno != EINTR) {
       spdlog::error("cannot wait for signals: {}", std::strerror(errno));
       return;
@@ -201,19 +216,22 @@ void attend(const Attended& attended, std::optional<ControlServer>& control) {
     if (sources[1].revents != 0 && reloads.finish()) {
       const Policy share = reloads.config().policy.share_of(reloads.config().ruleset.queues);
       for (const auto& worker : workers) worker->set_policy(share);
+      transfers.set_control_ports(reloads.config().ruleset.control_ports);
     }
     if (const auto report = reloads.take_rules_report()) status.note_rules(*report, unix_now());
+    transfers.attend(records, now());
     if (control) control->serve(std::span{sources}.subspan(fixed_sources + workers.size()), now());
     if (is_reloading != reloads.is_under_way()) {
       is_reloading = !is_reloading;
       is_reloading ? notice.reloading() : notice.ready();
+      if (!is_reloading) transfers.go_on_in_new_file();
     }
   }
 }
 
 /// From the drop of rights to the end. Returns the exit status.
 int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
-  auto& [workers, signals, reloads, notice, status] = attended;
+  auto& [workers, signals, reloads, notice, status, transfers] = attended;
   remove_leftovers(ctnetlink, reloads.config().ruleset);
   if (const auto dropped = drop_capabilities(Role::worker); !dropped) {
     return failed(dropped.error());
@@ -247,6 +265,7 @@ int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
     }
     totals.add(worker->engine());
   }
+  transfers.settle(now());
   reloads.settle();
   control.reset();
   totals.tell();
@@ -289,7 +308,11 @@ int run(const RunOptions& options) {
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
   const Signals signals;
+  auto post = DescriptorPost::open();
+  if (!post) return failed(post.error());
   ControlSocket socket = open_control_socket(config->service);
+  const LogFile log_file{config->transfers.file,
+                         std::make_shared<const DescriptorPost>(std::move(*post))};
   const auto give_up = [&socket](const std::string& reason) {
     socket.file.remove();
     return failed(reason);
@@ -297,12 +320,14 @@ int run(const RunOptions& options) {
   const auto at_end =
       options.keep_rules ? RunningConfig::AtEnd::keep_rules : RunningConfig::AtEnd::remove_rules;
   auto keeper = Keeper::start(
-      errands(RunningConfig(gateway, *config, at_end), options.apply_rules, socket.file));
+      errands(RunningConfig(gateway, *config, at_end), options.apply_rules, socket.file, log_file));
   if (!keeper) return give_up(keeper.error());
   auto notice = service_notice();
   auto ctnetlink = Ctnetlink::open();
   if (!ctnetlink) return give_up(ctnetlink.error());
-  auto workers = open_workers(*config, options.queue_room_mib);
+  const auto transfers = TransferWatch::open(*config, log_file.post);
+  if (!transfers) return give_up(transfers.error());
+  auto workers = open_workers(*config, options.queue_room_mib, **transfers);
   if (!workers) return give_up(workers.error());
   const auto begun = keeper->ask(begin_errand);
   if (!begun) return give_up(begun.error());
@@ -311,7 +336,8 @@ int run(const RunOptions& options) {
   if (const auto report = RulesReport::from_text(*begun)) status.note_rules(*report, unix_now());
   Reloads reloads(gateway, *config, *keeper);
   const int exit_status =
-      work(*ctnetlink, {*workers, signals, reloads, notice, status}, std::move(socket.listener));
+      work(*ctnetlink, {*workers, signals, reloads, notice, status, **transfers},
+           std::move(socket.listener));
   if (const auto ended = keeper->ask(end_errand); !ended) {
     spdlog::error("rules of this run may be left: {}; mend: ftpalg rules remove", ended.error());
     return EXIT_FAILURE;

@@ -23,4 +23,10 @@ void Wakeup::ring() const {
   static_cast<void>(eventfd_write(descriptor(), 1));
 }
 
+void Wakeup::silence() const {
+  eventfd_t rings = 0;
+  // Fails only where it is silent already.
+  static_cast<void>(eventfd_read(descriptor(), &rings));
+}
+
 }  // namespace ftpalg::tools

@@ -16,6 +16,8 @@ class Wakeup {
   void ring() const;
   /// Readable once it was rung.
   int descriptor() const { return descriptor_.number(); }
+  /// Makes it silent again.
+  void silence() const;
 
  private:
   explicit Wakeup(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}

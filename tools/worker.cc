@@ -52,19 +52,24 @@ tl::expected<Kernel, std::string> Kernel::open(const rules::Ruleset& ruleset, st
 tl::expected<std::unique_ptr<Worker>, std::string> Worker::open(const rules::Ruleset& ruleset,
                                                                 std::uint16_t queue,
                                                                 std::size_t queue_room_mib,
-                                                                const Policy& policy) {
+                                                                const Policy& policy,
+                                                                std::unique_ptr<Witness> witness) {
   auto kernel = Kernel::open(ruleset, queue, queue_room_mib);
   if (!kernel) return tl::unexpected(kernel.error());
   auto end_bell = Wakeup::open();
   if (!end_bell) return tl::unexpected(end_bell.error());
-  return std::make_unique<Worker>(std::move(*kernel), std::move(*end_bell), queue_room_mib, policy);
+  return std::make_unique<Worker>(std::move(*kernel), std::move(*end_bell), queue_room_mib, policy,
+                                  std::move(witness));
 }
 
-Worker::Worker(Kernel kernel, Wakeup end_bell, std::size_t queue_room_mib, Policy policy)
+Worker::Worker(Kernel kernel, Wakeup end_bell, std::size_t queue_room_mib, Policy policy,
+               std::unique_ptr<Witness> witness)
     : kernel_(std::move(kernel)),
       masters_(kernel_.ctnetlink),
       records_(kernel_.queue.number(), random_key()),
-      engine_(policy, {masters_, kernel_.ctnetlink, kernel_.injector}, random_key(), &records_),
+      witness_(std::move(witness)),
+      witnesses_(records_, witness_.get()),
+      engine_(policy, {masters_, kernel_.ctnetlink, kernel_.injector}, random_key(), &witnesses_),
       policy_(std::move(policy)),
       queue_room_mib_(queue_room_mib),
       end_bell_(std::move(end_bell)) {}

@@ -25,6 +25,7 @@
 #include "tools/decision_log.h"
 #include "tools/records.h"
 #include "tools/wakeup.h"
+#include "tools/witnesses.h"
 
 namespace ftpalg::tools {
 
@@ -41,12 +42,15 @@ struct Kernel {
 
 class Worker {
  public:
-  /// Takes the queue; packets wait in it until start().
+  /// Takes the queue; packets wait in it until start(). `witness`, if there is one, is told what
+  /// the records are told.
   static tl::expected<std::unique_ptr<Worker>, std::string> open(const rules::Ruleset& ruleset,
                                                                  std::uint16_t queue,
                                                                  std::size_t queue_room_mib,
-                                                                 const Policy& policy);
-  Worker(Kernel kernel, Wakeup end_bell, std::size_t queue_room_mib, Policy policy);
+                                                                 const Policy& policy,
+                                                                 std::unique_ptr<Witness> witness);
+  Worker(Kernel kernel, Wakeup end_bell, std::size_t queue_room_mib, Policy policy,
+         std::unique_ptr<Witness> witness);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   /// As end().
@@ -84,6 +88,8 @@ class Worker {
   Kernel kernel_;
   QueuedMasters masters_;
   Records records_;
+  std::unique_ptr<Witness> witness_;
+  Witnesses witnesses_;
   Engine engine_;
   std::uint64_t packets_ = 0;
   bool packet_told_connection_ = false;

@@ -136,7 +136,7 @@ int note(const nlmsghdr* message, void* data) {
     last.stage = Progress::Stage::ended;
     news.gone.push_back({id_of(entry.get()), read_original(entry.get()), last});
   } else if (auto connection = related_connection(entry.get())) {
-    news.begun.push_back(std::move(*connection));
+    news.begun.push_back(*connection);
   }
   return MNL_CB_OK;
 }
@@ -209,7 +209,7 @@ tl::expected<std::vector<RelatedConnection>, int> ConnectionEvents::list() {
     const ConntrackObject entry = parsed(answer);
     if (!entry) return;
     if (auto connection = related_connection(entry.get())) {
-      connections.push_back(std::move(*connection));
+      connections.push_back(*connection);
     }
   });
   if (error != 0) return tl::unexpected(error);
