@@ -125,6 +125,7 @@ void Announced::on_tick(Time now) {
       end(connection);
     }
   }
+  deadlines_.trim();
 }
 
 }  // namespace ftpalg

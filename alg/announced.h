@@ -7,13 +7,12 @@
 // connection announces another, or ends.
 #pragma once
 
-#include <functional>
-#include <queue>
+#include <memory_resource>
 #include <unordered_map>
-#include <vector>
 
 #include "alg/client_use.h"
 #include "alg/connection.h"
+#include "alg/deadline.h"
 #include "alg/keyed_hash.h"
 #include "alg/policy.h"
 
@@ -24,7 +23,11 @@ class Announced {
   /// The referents outlive it.
   Announced(Expectations& kernel, ConnectionTable& connections, ClientUse& use,
             const KeyedHash& hash)
-      : kernel_(kernel), connections_(connections), use_(use), hash_(hash), owners_(0, hash) {}
+      : kernel_(kernel),
+        connections_(connections),
+        use_(use),
+        hash_(hash),
+        owners_(0, hash, {}, &memory_) {}
 
   /// Has the kernel expect `expectation`, with the first public port that is free when
   /// `may_change_port`, which is then the one that is advertised. Returns none, or why not, with
@@ -67,10 +70,11 @@ class Announced {
   ConnectionTable& connections_;
   ClientUse& use_;
   KeyedHash hash_;
+  std::pmr::unsynchronized_pool_resource memory_;
   /// By who may connect to which public endpoint.
-  std::unordered_map<Tuple, Owner, KeyedHash> owners_;
+  std::pmr::unordered_map<Tuple, Owner, KeyedHash> owners_;
   /// One a connection at most.
-  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines_;
+  DueQueue<Deadline> deadlines_;
 };
 
 }  // namespace ftpalg

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory_resource>
 #include <unordered_map>
 
 #include "alg/keyed_hash.h"
@@ -17,7 +18,7 @@ class ClientUse {
     std::uint32_t expectations = 0;
   };
 
-  explicit ClientUse(const KeyedHash& hash) : use_(0, hash) {}
+  explicit ClientUse(const KeyedHash& hash) : use_(0, hash, {}, &memory_) {}
 
   Use of(const Network& client) const {
     const auto found = use_.find(client);
@@ -37,7 +38,8 @@ class ClientUse {
     if (use.sessions == 0 && use.expectations == 0) use_.erase(client);
   }
 
-  std::unordered_map<Network, Use, KeyedHash> use_;
+  std::pmr::unsynchronized_pool_resource memory_;
+  std::pmr::unordered_map<Network, Use, KeyedHash> use_;
   Use all_;
 };
 

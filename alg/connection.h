@@ -3,15 +3,18 @@
 #pragma once
 
 #include <array>
-#include <list>
+#include <deque>
+#include <memory>
+#include <memory_resource>
 #include <optional>
-#include <unordered_map>
+#include <vector>
 
 #include "alg/keyed_hash.h"
 #include "alg/policy.h"
 #include "alg/session.h"
 #include "alg/stream.h"
 #include "alg/tls_records.h"
+#include "alg/tuple_index.h"
 #include "conntrack/expectation.h"
 #include "conntrack/network.h"
 
@@ -31,6 +34,8 @@ struct Connection {
   }
   /// What was read could have come about.
   bool is_sound() const;
+  /// Becomes a new one, which has the room of this one's buffers.
+  void renew(const Tuple& original_tuple, const Network& client_network);
 
   Tuple original;
   Network client;  ///< that its use counts for
@@ -80,6 +85,8 @@ struct Connection {
   /// The kernel was asked in vain to queue it no more.
   bool mark_failed = false;
   Time last_seen{};
+  /// The table's own number of it.
+  std::uint32_t place = 0;
 
   Stream& stream(Direction direction) { return streams[static_cast<std::size_t>(direction)]; }
   const Stream& stream(Direction direction) const {
@@ -97,7 +104,11 @@ struct Connection {
 };
 
 /// Finds a connection by the tuple of either direction. Owns the connections; a reference is valid
-/// until its connection is erased.
+/// until its connection is erased, or put to rest.
+///
+/// Most connections say nothing for most of the time. They rest then: all that is known of one
+/// stands in as few bytes as can be (alg/rest_bytes.h), until it is wanted again. Nobody but the
+/// table knows of it.
 class ConnectionTable {
  public:
   struct Found {
@@ -105,7 +116,12 @@ class ConnectionTable {
     Direction direction;
   };
 
-  explicit ConnectionTable(const KeyedHash& hash) : places_(0, hash) {}
+  /// How long a connection that is under way has said nothing when it is put to rest.
+  static constexpr Time rest_after = std::chrono::seconds{5};
+
+  explicit ConnectionTable(const KeyedHash& hash) : hash_(hash) {}
+  ConnectionTable(const ConnectionTable&) = delete;
+  ConnectionTable& operator=(const ConnectionTable&) = delete;
 
   std::optional<Found> find(const Tuple& tuple);
 
@@ -127,40 +143,98 @@ class ConnectionTable {
   void touch(Connection& connection, Time now);
   /// The one that was touched longest ago, or none: of those that are under way, and of the others,
   /// of which nobody takes harm when they are forgotten.
-  Connection* oldest() { return under_way_.empty() ? nullptr : &under_way_.front(); }
-  Connection* oldest_other() { return others_.empty() ? nullptr : &others_.front(); }
-  std::size_t size() const { return under_way_.size() + others_.size(); }
+  Connection* oldest();
+  Connection* oldest_other();
+  /// When that was; nothing where there is none.
+  std::optional<Time> oldest_seen() const;
+  std::optional<Time> oldest_other_seen() const;
+  std::size_t size() const { return size_; }
 
-  /// Of each kind the one that was touched longest ago first.
+  /// Puts to rest what has said nothing for rest_after. To be called about once a second.
+  void rest(Time now);
+  /// How many rest.
+  std::size_t resting() const { return resting_count_; }
+
+  /// Of each kind the one that was touched longest ago first. A reference is valid for this call.
   template <typename Visit>
   void visit_all(Visit visit) const {
-    for (const auto* list : {&under_way_, &others_}) {
-      for (const Connection& connection : *list) visit(connection);
+    for (const List* list : {&quiet_, &under_way_, &others_}) {
+      for (Number at = list->first; at != none; at = places_[at].next) {
+        if (places_[at].connection) {
+          visit(std::as_const(*places_[at].connection));
+        } else {
+          Connection connection{{}, {{}, 0}};
+          read(places_[at], connection);
+          visit(std::as_const(connection));
+        }
+      }
     }
   }
 
+  /// May change them.
   template <typename Visit>
   void visit_answered(Visit visit) {
-    for (auto* list : {&under_way_, &others_}) {
-      for (Connection& connection : *list) {
+    for (const List* list : {&quiet_, &under_way_, &others_}) {
+      for (Number at = list->first; at != none; at = places_[at].next) {
+        const bool rested = !places_[at].connection;
+        Connection& connection = wake(at);
         if (connection.master) visit(connection);
+        if (rested) put_to_rest(at);
       }
     }
   }
 
  private:
-  struct Place {
-    std::list<Connection>::iterator at;
-    Direction direction;
-  };
-  std::list<Connection>& list_of(const Connection& connection) {
-    return connection.is_under_way() ? under_way_ : others_;
-  }
+  using Number = TupleIndex::Number;
+  static constexpr Number none = ~Number{0};
+  /// At once: the caller has other things to do.
+  static constexpr std::size_t rests_per_call = 10'000;
+  /// Connections that are not in use, for those that come.
+  static constexpr std::size_t spares_max = 256;
 
-  // Least recently touched first.
-  std::list<Connection> under_way_;
-  std::list<Connection> others_;
-  std::unordered_map<Tuple, Place, KeyedHash> places_;
+  enum class Kind : std::uint8_t { free, quiet, under_way, other };
+
+  /// One connection's: awake, or at rest.
+  struct Place {
+    std::unique_ptr<Connection> connection;
+    std::uint8_t* bytes = nullptr;  ///< of one that rests, in memory_
+    std::uint32_t size = 0;
+    Number before = none;
+    Number next = none;
+    Kind kind = Kind::free;
+  };
+
+  /// Least recently touched first.
+  struct List {
+    Number first = none;
+    Number last = none;
+  };
+
+  List& list_of(Kind kind);
+  void append(Number at, Kind kind);
+  void take_out(Number at);
+  Number new_place();
+  std::unique_ptr<Connection> new_connection(const Tuple& original, const Network& client);
+  void give_back(std::unique_ptr<Connection> connection);
+  Connection& wake(Number at);
+  void put_to_rest(Number at);
+  static void read(const Place& place, Connection& connection);
+  Time last_seen(Number at) const;
+
+  KeyedHash hash_;
+  /// By both tuples: twice the place's number, and the direction.
+  TupleIndex index_;
+  std::deque<Place> places_;
+  std::vector<Number> free_places_;
+  std::vector<std::unique_ptr<Connection>> spares_;
+  List quiet_;  ///< under way, but had been at rest when they were last touched, or since
+  List under_way_;
+  List others_;
+  std::vector<Number> woken_;  ///< of quiet_
+  std::pmr::unsynchronized_pool_resource memory_;
+  std::vector<std::uint8_t> written_;
+  std::size_t size_ = 0;
+  std::size_t resting_count_ = 0;
 };
 
 }  // namespace ftpalg

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <compare>
+#include <functional>
+#include <queue>
+#include <vector>
 
 #include "alg/time.h"
 #include "conntrack/tuple.h"
@@ -24,6 +27,21 @@ struct Deadline {
     fields.number(self.repeats, repeats_max);
   }
   static constexpr std::uint32_t repeats_max = 31;
+};
+
+/// The one that is due first comes first.
+template <typename Due>
+class DueQueue : public std::priority_queue<Due, std::vector<Due>, std::greater<>> {
+ public:
+  /// Gives back memory that a crowd has needed, once it is gone.
+  void trim() {
+    if (this->c.capacity() > kept_max && this->c.size() < this->c.capacity() / 4) {
+      this->c.shrink_to_fit();
+    }
+  }
+
+ private:
+  static constexpr std::size_t kept_max = 1024;
 };
 
 }  // namespace ftpalg

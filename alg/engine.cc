@@ -46,14 +46,14 @@ constexpr std::size_t index(Direction direction) {
 }  // namespace
 
 Outcome Engine::on_packet(wire::Bytes packet, Time now) {
-  decisions_.clear();
+  decision_count_ = 0;
   witnessed_ = 0;
   now_ = now;
   const auto segment = Segment::parse(packet);
   if (!segment) return {};
   const Verdict verdict = judge(*segment);
   bear_witness();
-  return {verdict, decisions_};
+  return {verdict, decisions()};
 }
 
 Verdict Engine::judge(const Segment& segment) {
@@ -76,7 +76,7 @@ Verdict Engine::judge(const Segment& segment) {
 /// Tells the witness of the decisions that it does not know of.
 void Engine::bear_witness() {
   if (witness_ == nullptr) return;
-  for (; witnessed_ < decisions_.size(); ++witnessed_) {
+  for (; witnessed_ < decision_count_; ++witnessed_) {
     witness_->on_decision(decisions_[witnessed_], now_);
   }
 }
@@ -619,7 +619,7 @@ void Engine::on_line(Passage& passage, const Line& line) {
   obey(passage, line);
   if (witness_ == nullptr) return;
   const Decision* const decision =
-      witnessed_ < decisions_.size() ? &decisions_[witnessed_++] : nullptr;
+      witnessed_ < decision_count_ ? &decisions_[witnessed_++] : nullptr;
   witness_->on_line(
       {passage.connection.original, passage.direction, line.text, line.start_certain, decision},
       now_);
@@ -847,7 +847,9 @@ Decision& Engine::decide(const Passage& passage, Action action, Reason reason,
 Decision& Engine::decide(const Tuple& control, Direction direction, Action action, Reason reason,
                          std::string_view line) {
   ++counts_[static_cast<std::size_t>(reason)];
-  Decision& decision = decisions_.emplace_back();
+  if (decision_count_ == decisions_.size()) decisions_.emplace_back();
+  Decision& decision = decisions_[decision_count_++];
+  decision.expectation.reset();
   decision.control = control;
   decision.direction = direction;
   decision.action = action;
@@ -1025,7 +1027,7 @@ bool Engine::pay_owed(Connection& connection, Direction direction, Time now) {
 }
 
 std::span<const Decision> Engine::on_tick(Time now) {
-  decisions_.clear();
+  decision_count_ = 0;
   witnessed_ = 0;
   now_ = now;
   announced_.on_tick(now);
@@ -1042,20 +1044,24 @@ std::span<const Decision> Engine::on_tick(Time now) {
     }
   }
   keep_watched(now);
-  while (connections_.oldest_other() != nullptr &&
-         connections_.oldest_other()->last_seen + policy_.session_linger <= now) {
+  const auto is_over = [now](std::optional<Time> seen, Time life) {
+    return seen && *seen + life <= now;
+  };
+  while (is_over(connections_.oldest_other_seen(), policy_.session_linger)) {
     forget(*connections_.oldest_other());
   }
-  while (connections_.oldest() != nullptr &&
-         connections_.oldest()->last_seen + policy_.session_idle_max <= now) {
+  while (is_over(connections_.oldest_seen(), policy_.session_idle_max)) {
     forget(*connections_.oldest());
   }
+  connections_.rest(now);
+  hold_deadlines_.trim();
+  watch_deadlines_.trim();
   bear_witness();
-  return decisions_;
+  return decisions();
 }
 
 void Engine::withdraw_all(Time now) {
-  decisions_.clear();
+  decision_count_ = 0;
   witnessed_ = 0;
   now_ = now;
   connections_.visit_answered([&](Connection& connection) {

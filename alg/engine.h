@@ -8,8 +8,6 @@
 // pass as they came.
 #pragma once
 
-#include <functional>
-#include <queue>
 #include <span>
 #include <tl/expected.hpp>
 #include <vector>
@@ -172,6 +170,9 @@ class Engine {
   void tell_urgent(const Connection& connection, Direction direction, Seq from, Seq leaves_as);
   void shift_acknowledgement(const Passage& passage);
   void let_go(Connection& connection, Direction direction);
+  std::span<const Decision> decisions() const {
+    return std::span{decisions_}.first(decision_count_);
+  }
   void watch(Connection& connection, Time now);
   void keep_watched(Time now);
   bool pay_owed(Connection& connection, Direction direction, Time now);
@@ -186,11 +187,13 @@ class Engine {
   Announced announced_;
   std::size_t kept_bytes_ = 0;  ///< of all connections together
   /// Soonest first: these have different lengths.
-  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> hold_deadlines_;
+  DueQueue<Deadline> hold_deadlines_;
   /// Soonest first.
-  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> watch_deadlines_;
+  DueQueue<Deadline> watch_deadlines_;
   std::array<std::uint64_t, reason_count> counts_{};
+  /// The first decision_count_ are those of this call; the others' memory is used again.
   std::vector<Decision> decisions_;
+  std::size_t decision_count_ = 0;
   Witness* witness_;
   std::size_t witnessed_ = 0;  ///< so many of decisions_ the witness knows of
   Time now_{};                 ///< as the call that is under way was told

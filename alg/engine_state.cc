@@ -35,15 +35,15 @@ bool are_apart(const std::vector<EngineState::Session>& sessions, const KeyedHas
 std::vector<std::uint8_t> Engine::state() const {
   StateWriter fields;
   fields(magic, engine_state_version, key_, counts_);
-  std::vector<const Connection*> sessions;
+  // One that would not be taken is left to the other engine as one that was under way.
+  std::uint32_t sessions = 0;
   connections_.visit_all([&](const Connection& connection) {
-    // One that would not be taken is left to the other engine as one that was under way.
-    if (connection.is_sound()) sessions.push_back(&connection);
+    if (connection.is_sound()) ++sessions;
   });
-  fields(static_cast<std::uint32_t>(sessions.size()));
-  for (const Connection* connection : sessions) {
-    fields(*connection, announced_.owns_announced(*connection));
-  }
+  fields(sessions);
+  connections_.visit_all([&](const Connection& connection) {
+    if (connection.is_sound()) fields(connection, announced_.owns_announced(connection));
+  });
   fields(listed(hold_deadlines_), listed(watch_deadlines_));
   return fields.take();
 }

@@ -3,11 +3,27 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace ftpalg {
 
+void Stream::take_room(Stream& other) {
+  partial_ = std::move(other.partial_);
+  kept_ = std::move(other.kept_);
+  edits_ = std::move(other.edits_);
+  partial_.clear();
+  kept_.clear();
+  edits_.clear();
+}
+
+void Stream::forget_line_done() {
+  if (std::exchange(line_done_, false)) partial_.clear();
+}
+
 void Stream::start(Seq first) {
-  *this = Stream(line_bytes_max_);
+  Stream fresh(line_bytes_max_);
+  fresh.take_room(*this);
+  *this = std::move(fresh);
   started_ = true;
   start_certain_ = true;
   next_ = forwarded_ = acknowledged_ = owed_end_ = line_begin_ = kept_begin_ = first;
@@ -27,10 +43,7 @@ void Stream::adopt(Seq first, const SequenceOffset& offset) {
 }
 
 std::optional<Line> Stream::take_line(wire::Bytes& rest) {
-  if (line_done_) {
-    line_done_ = false;
-    partial_.clear();
-  }
+  forget_line_done();
   const auto line_feed = std::find(rest.begin(), rest.end(), std::uint8_t{'\n'});
   const bool complete = line_feed != rest.end();
   const std::size_t length =

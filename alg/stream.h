@@ -51,6 +51,10 @@ class Stream {
   /// shifts it by.
   void adopt(Seq first, const SequenceOffset& offset);
   bool is_started() const { return started_; }
+  /// Has the room that the buffers of `other` had.
+  void take_room(Stream& other);
+  /// A line that was handed out need not be valid any more.
+  void forget_line_done();
   /// Whether the bytes from `from` on are new to the receiver, too: it may have received more than
   /// it has acknowledged before the stream was adopted, or while bytes passed unseen.
   bool is_fresh(Seq from) const { return fresh_ && !(received_end_ && from < *received_end_); }

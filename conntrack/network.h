@@ -22,6 +22,7 @@ class Network {
   std::string text() const;
 
   const Address& first() const { return first_; }
+  unsigned prefix_bits() const { return prefix_bits_; }
 
   auto operator<=>(const Network&) const = default;
 

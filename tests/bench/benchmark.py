@@ -303,8 +303,11 @@ def engine_lines(measured):
             few = value("live_sessions/1000/") or value("live_sessions/1000")
             lines.append(("engine, 1,000,000 sessions over 1,000", "<= 2.5", f"{many / few:.2f} ({many:.0f} ns over {few:.0f} ns)",
                           "yes" if many <= 2.5 * few else "NO"))
-    if (each := value("idle_memory", "bytes_per_session")) is not None:
+    if (each := value("idle_memory/1000000/0", "bytes_per_session")) is not None:
         lines.append(("engine, memory of an idle session", "<= 256 bytes", f"{each:.0f} bytes", "yes" if each <= 256 else "NO"))
+    for segments, what in ((21, "after two transfers"), (210, "after twenty")):
+        if (each := value(f"idle_memory/100000/{segments}", "bytes_per_session")) is not None:
+            lines.append((f"the same, {what}", "", f"{each:.0f} bytes", ""))
     return lines
 
 

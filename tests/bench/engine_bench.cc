@@ -56,6 +56,21 @@ class Sessions {
     }
   }
 
+  /// Time passes, and nobody says anything.
+  void wait() {
+    for (std::size_t second = 0; second < 20 + talks_.size() / 5000; ++second) {
+      now_ += std::chrono::seconds{1};
+      benchmark::DoNotOptimize(engine_.on_tick(now_));
+    }
+  }
+
+  /// So many segments more of each.
+  void go_on(std::size_t segments) {
+    for (Talk& talk : talks_) {
+      for (std::size_t times = 0; times < segments; ++times) step(talk);
+    }
+  }
+
   void stay() {
     for (Talk& talk : talks_) talk.stay();
   }
@@ -150,23 +165,32 @@ void live_sessions(benchmark::State& state) {
 }
 BENCHMARK(live_sessions)->Arg(1000)->Arg(1'000'000)->UseManualTime();
 
-/// Sessions that are logged in and say nothing, by what malloc(3) has given out for them.
+/// Sessions that say nothing, after so many segments since the login, by what malloc(3) has given
+/// out for them.
 void idle_memory(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
   for ([[maybe_unused]] auto _ : state) {
     Sessions sessions(count);
+    sessions.stay();
     const auto used = [] {
       const auto info = mallinfo2();
       return info.uordblks + info.hblkhd;
     };
     const std::size_t before = used();
     sessions.log_in_all();
+    sessions.go_on(static_cast<std::size_t>(state.range(1)));
+    sessions.wait();
     if (sessions.engine().connections() != count) state.SkipWithError("sessions are missing");
     state.counters["bytes_per_session"] =
         static_cast<double>(used() - before) / static_cast<double>(count);
   }
 }
-BENCHMARK(idle_memory)->Arg(1'000'000)->Iterations(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(idle_memory)
+    ->Args({1'000'000, 0})
+    ->Args({100'000, 21})
+    ->Args({100'000, 210})
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace ftpalg::bench
