@@ -33,7 +33,7 @@ ConfigErrors errors_of(std::string_view text) {
 
 TEST_CASE("a file that says nothing is the defaults") {
   CHECK(config_of("") == Config{});
-  CHECK(config_of("[control]\n[data]\n[limits]\n[firewall]\n") == Config{});
+  CHECK(config_of("[control]\n[data]\n[limits]\n[firewall]\n[http]\n") == Config{});
   CHECK(config_of("\xef\xbb\xbf# written on Windows\r\n[control]\r\n") == Config{});
 }
 
@@ -122,6 +122,14 @@ TEST_CASE("every key has its effect and no other") {
                }},
            Row{"[transfers]\nformat = \"json\"",
                [](Config& config) { config.transfers.format = TransferLogSettings::Format::json; }},
+           Row{"[http]\nlisten = \"127.0.0.1:9121\"",
+               [](Config& config) {
+                 config.http_listen = Endpoint{Address::ipv4(127, 0, 0, 1), Port{9121}};
+               }},
+           Row{"[http]\nlisten = \"[2001:db8::1]:80\"",
+               [](Config& config) {
+                 config.http_listen = Endpoint{*Address::parse("2001:db8::1"), Port{80}};
+               }},
            Row{"[firewall]\nqueue = 0", [](Config& config) { config.ruleset.queue = 0; }},
            Row{"[firewall]\ncarrier = \"Q.931\"",
                [](Config& config) { config.ruleset.carrier = "Q.931"; }},
@@ -223,7 +231,7 @@ TEST_CASE("the example file is the defaults, as it is and with every default unc
 TEST_CASE("the example file shows every key once") {
   const auto text = example([](std::string_view) { return false; });
   for (const std::string table :
-       {"control", "data", "limits", "firewall", "service", "transfers"}) {
+       {"control", "data", "limits", "firewall", "service", "transfers", "http"}) {
     // The error about a key that is like no other names them all.
     const auto error =
         errors_of("[" + table + "]\nqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1").at(0);
@@ -382,6 +390,19 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
           Row{"[data]\nexternal_addresses = [\"10.0.0.5=2001:db8::5\"]",
               "2:23: data.external_addresses: \"10.0.0.5=2001:db8::5\" is no pair of addresses of "
               "one family; write \"INSIDE=OUTSIDE\", such as \"10.0.0.5=203.0.113.5\""},
+          Row{"[http]\nlisten = \"localhost:9121\"",
+              "2:10: http.listen: \"localhost:9121\" is no address with a port; write one such as "
+              "\"127.0.0.1:9121\" or \"[::1]:9121\", or \"off\""},
+          Row{"[http]\nlisten = \"127.0.0.1\"",
+              "2:10: http.listen: \"127.0.0.1\" is no address with a port; write one such as "
+              "\"127.0.0.1:9121\" or \"[::1]:9121\", or \"off\""},
+          Row{"[http]\nlisten = \"127.0.0.1:0\"",
+              "2:10: http.listen: \"127.0.0.1:0\" is no address with a port; write one such as "
+              "\"127.0.0.1:9121\" or \"[::1]:9121\", or \"off\""},
+          Row{"[http]\nlisten = \"::1:9121\"",
+              "2:10: http.listen: \"::1:9121\" is no address with a port; write one such as "
+              "\"127.0.0.1:9121\" or \"[::1]:9121\", or \"off\""},
+          Row{"[http]\nlisten = 9121", "2:10: http.listen: 9121 is no text; write one, in quotes"},
           Row{"[firewall]\ncarrier = \"ftp\"",
               "2:11: firewall.carrier: carrier 'ftp' is the kernel's own FTP helper, which would "
               "rewrite the same lines a second time; choose one that is inert on FTP, as in "
@@ -479,14 +500,14 @@ TEST_CASE("an error names line, column, key, what is wrong and what would be rig
               "\"/var/log/ftpalg/transfers.log\""},
           Row{"[transfers]\nlog = true",
               "2:7: transfers.log: true is no text; write one, in quotes"},
-          Row{"[http]\nlisten = \"127.0.0.1:9121\"",
-              "1:2: http: there is no such table; there are control, data, limits, firewall, "
-              "service, transfers, refused_commands, foreign_addresses"},
+          Row{"[mailserver]\nlisten = 25",
+              "1:2: mailserver: there is no such table; there are control, data, limits, firewall, "
+              "service, transfers, http, refused_commands, foreign_addresses"},
           Row{"login_required = true",
               "1:1: login_required: there is no such key; it belongs in [control]"},
           Row{"\"\" = true",
               "1:1: \"\": there is no such key; there are control, data, limits, firewall, "
-              "service, transfers, refused_commands, foreign_addresses"},
+              "service, transfers, http, refused_commands, foreign_addresses"},
           Row{"[data]\n\"\\u001b[2J\" = true",
               "2:1: data.\"\\x1b[2J\": there is no such key; data has active, active_pipelined, "
               "lowest_port, denied_ports, public_ports, public_port_choice, external_addresses, "
@@ -629,6 +650,18 @@ TEST_CASE("sizes are a whole number and a unit") {
   }
   CHECK(size_text(std::size_t{64} * 1024 * 1024) == "64MiB");
   CHECK(size_text(std::size_t{1025} * 1024) == "1025KiB");
+}
+
+TEST_CASE("an endpoint is an address and a port, IPv6 in brackets") {
+  CHECK(parse_endpoint("192.0.2.1:1") == Endpoint{Address::ipv4(192, 0, 2, 1), Port{1}});
+  CHECK(parse_endpoint("[::]:65535") == Endpoint{*Address::parse("::"), Port{65535}});
+  for (const std::string_view text :
+       {"", ":", ":80", "192.0.2.1", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:8x",
+        "192.0.2.1: 80", "[192.0.2.1]:80", "[::1]", "[::1]:", "::1:80", "[]:80", "[:80", "[::1:80",
+        "host:80", "192.0.2.1:-80"}) {
+    CAPTURE(text);
+    CHECK(parse_endpoint(text) == std::nullopt);
+  }
 }
 
 TEST_CASE("ranges of ports have both ends, the lower one first") {

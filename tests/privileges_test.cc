@@ -48,8 +48,8 @@ int in_process(const std::function<int()>& act) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int in_restricted_process(const std::function<int()>& act) {
-  return in_process([&] { return restrict_system_calls() ? act() : not_restricted; });
+int in_restricted_process(const std::function<int()>& act, Duty duty = Duty::packets) {
+  return in_process([&] { return restrict_system_calls(duty) ? act() : not_restricted; });
 }
 
 /// `call` returns what the system call does; it is made without the library, which may have another
@@ -111,7 +111,19 @@ TEST_CASE("a restricted process can start no program, open no file, make no sock
                raw(SYS_pkey_mprotect, memory, sizeof page, PROT_READ | PROT_EXEC, -1)},
        }) {
     CAPTURE(what);
-    CHECK(in_restricted_process([&call = call] { return expect_refused(call); }) == did);
+    const auto is_refused = [&call = call] { return expect_refused(call); };
+    CHECK(in_restricted_process(is_refused) == did);
+    // It accepts, and nothing besides.
+    CHECK(in_restricted_process(is_refused, Duty::web) == (what == "accept4" ? did_not : did));
+  }
+  for (const auto& [what, call] : {
+           Row{"a descriptor passed on", raw(SYS_sendmsg, pair[0], page, 0)},
+           Row{"a descriptor taken", raw(SYS_recvmsg, pair[0], page, 0)},
+           Row{"getsockopt", raw(SYS_getsockopt, pair[0], SOL_SOCKET, SO_PEERCRED, page, page)},
+           Row{"wait4", raw(SYS_wait4, -1, nullptr, 0, nullptr)},
+       }) {
+    CAPTURE(what);
+    CHECK(in_restricted_process([&call = call] { return expect_refused(call); }, Duty::web) == did);
   }
   munmap(memory, sizeof page);
   close(pair[0]);
@@ -338,7 +350,7 @@ TEST_CASE("a restricted process can end itself by abort") {
 }
 
 TEST_CASE("what is given up cannot be gained anew, by whoever gives it up") {
-  for (const Role role : {Role::worker, Role::keeper}) {
+  for (const Role role : {Role::worker, Role::keeper, Role::web}) {
     CHECK(in_process([&] {
             if (!drop_capabilities(role)) return not_restricted;
             return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && capng_get_caps_process() == 0 &&

@@ -37,6 +37,17 @@ TEST_CASE("a reload keeps the transfer log") {
   CHECK(notes == Notes{"[transfers] stays as it was until the next start"});
 }
 
+TEST_CASE("a reload keeps the page where it is") {
+  const Config running = config_of("[http]\nlisten = \"127.0.0.1:9121\"");
+  const auto [config, notes] = reload(running, config_of("[http]\nlisten = \"[::1]:9121\""));
+  CHECK(config == running);
+  CHECK(notes == Notes{"http.listen stays 127.0.0.1:9121 until the next start, and becomes "
+                       "[::1]:9121 then"});
+  CHECK(reload(running, Config{}).notes ==
+        Notes{"http.listen stays 127.0.0.1:9121 until the next start, and becomes off then"});
+  CHECK(reload(Config{}, Config{}).notes == Notes{});
+}
+
 TEST_CASE("a reload goes on queueing what sessions with an external address need") {
   const Config running = config_of(
       "[control]\nports = [21, 2121]\n[data]\nexternal_addresses = [\"10.0.0.5=203.0.113.5\"]");

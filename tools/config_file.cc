@@ -117,6 +117,18 @@ std::vector<ExternalAddress> external_addresses(const ConfigValue& value) {
   return result;
 }
 
+std::optional<Endpoint> http_listen(const ConfigValue& value) {
+  const std::string text = value.text();
+  if (text == "off") return std::nullopt;
+  const auto endpoint = parse_endpoint(text);
+  if (!endpoint && !text.empty()) {
+    value.wrong(
+        "is no address with a port; write one such as \"127.0.0.1:9121\" or \"[::1]:9121\", or "
+        "\"off\"");
+  }
+  return endpoint;
+}
+
 std::string carrier(const ConfigValue& value) {
   rules::Ruleset ruleset;
   ruleset.carrier = value.text();
@@ -386,6 +398,11 @@ constexpr std::array transfers_keys{
                 }},
 };
 
+constexpr std::array http_keys{
+    Key<Config>{"listen", [](const ConfigValue& value,
+                             Config& config) { config.http_listen = http_listen(value); }},
+};
+
 struct Table {
   std::string_view name;
   Keys<Config> keys;
@@ -395,6 +412,7 @@ constexpr std::array tables{
     Table{"control", control_keys}, Table{"data", data_keys},
     Table{"limits", limits_keys},   Table{"firewall", firewall_keys},
     Table{"service", service_keys}, Table{"transfers", transfers_keys},
+    Table{"http", http_keys},
 };
 
 constexpr std::string_view refusals_name = "refused_commands";

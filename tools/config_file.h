@@ -6,12 +6,14 @@
 // what is wrong, and what would be right. A key that is not known is an error.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
 
 #include "alg/policy.h"
+#include "conntrack/address.h"
 #include "rules/ruleset.h"
 #include "tools/transfer_log_settings.h"
 
@@ -34,6 +36,7 @@ struct Config {
   rules::Ruleset ruleset;
   Service service;
   TransferLogSettings transfers;
+  std::optional<Endpoint> http_listen;  ///< none: there is no page
 
   bool operator==(const Config&) const = default;
 };

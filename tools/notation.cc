@@ -77,6 +77,19 @@ std::optional<ExternalAddress> parse_external_address(std::string_view text) {
   return ExternalAddress{*inside, *outside};
 }
 
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (is_bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = Address::parse(host);
+  const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
+  if (!address || !port || *port == 0) return std::nullopt;
+  if (is_bracketed != (address->family() == Family::ipv6)) return std::nullopt;
+  return Endpoint{*address, Port{*port}};
+}
+
 std::optional<Time> parse_duration(std::string_view text) {
   const auto duration = parse_quantity(text, duration_units);
   if (!duration || *duration > std::chrono::hours{duration_hours_max}) return std::nullopt;

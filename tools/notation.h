@@ -10,6 +10,7 @@
 
 #include "alg/policy.h"
 #include "alg/time.h"
+#include "conntrack/address.h"
 
 namespace ftpalg::tools {
 
@@ -18,6 +19,9 @@ std::optional<PortRange> parse_port_range(std::string_view text);
 
 /// "10.0.0.5=203.0.113.5": INSIDE=OUTSIDE, two addresses of one family.
 std::optional<ExternalAddress> parse_external_address(std::string_view text);
+
+/// "127.0.0.1:9121" or "[::1]:9121", the port from 1 to 65535.
+std::optional<Endpoint> parse_endpoint(std::string_view text);
 
 /// "60s", "10 min", "24h": a whole number and its unit, which is s, min or h.
 std::optional<Time> parse_duration(std::string_view text);

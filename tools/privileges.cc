@@ -13,11 +13,13 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace ftpalg::tools {
 namespace {
 
+/// To everybody.
 constexpr std::array allowed_calls{
     // To wait, and to tell the time where the vDSO has to ask the kernel for it.
     SCMP_SYS(poll),
@@ -30,13 +32,9 @@ constexpr std::array allowed_calls{
     SCMP_SYS(time),
     SCMP_SYS(futex),
     SCMP_SYS(futex_time64),
-    // Packets, verdicts, conntrack, the keeper, signals and the log, all of them open already.
+    // Sockets and the log, all of them open already.
     SCMP_SYS(recvfrom),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(recvmmsg),
-    SCMP_SYS(recvmmsg_time64),
     SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
     SCMP_SYS(read),
     SCMP_SYS(write),
     SCMP_SYS(writev),
@@ -48,7 +46,6 @@ constexpr std::array allowed_calls{
     SCMP_SYS(madvise),
     SCMP_SYS(getrandom),
     // To end, in order or by abort(3), which signals its own process.
-    SCMP_SYS(wait4),
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigreturn),
@@ -56,6 +53,21 @@ constexpr std::array allowed_calls{
     SCMP_SYS(gettid),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
+};
+
+constexpr std::array calls_of_worker{
+    // Packets, verdicts, conntrack and the keeper.
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(recvmmsg_time64),
+    SCMP_SYS(sendmsg),
+    // Its children's ends.
+    SCMP_SYS(wait4),
+};
+
+constexpr std::array calls_of_web{
+    SCMP_SYS(accept4),
+    SCMP_SYS(shutdown),
 };
 
 struct Condition {
@@ -99,7 +111,7 @@ tl::expected<void, std::string> drop_capabilities(Role role) {
   const bool may_shrink_bounding_set = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
   std::vector<unsigned> kept;
   for (const unsigned capability : needed) {
-    if (role == Role::worker && capability == CAP_DAC_READ_SEARCH) continue;
+    if (role == Role::web || (role == Role::worker && capability == CAP_DAC_READ_SEARCH)) continue;
     if (capng_have_capability(CAPNG_PERMITTED, capability) != 0) kept.push_back(capability);
   }
 
@@ -127,9 +139,13 @@ tl::expected<void, std::string> restrict_system_calls(Duty duty) {
   // A call that this machine's architecture does not have has a negative number here, and is
   // passed over.
   int error = 0;
-  for (const int call : allowed_calls) {
-    if (error == 0) error = seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
-  }
+  const auto allow_calls = [&](std::span<const int> calls) {
+    for (const int call : calls) {
+      if (error == 0) error = seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
+    }
+  };
+  allow_calls(allowed_calls);
+  allow_calls(duty == Duty::web ? std::span<const int>{calls_of_web} : calls_of_worker);
   const auto allow = [&](const auto& rules) {
     for (const Condition& condition : rules) {
       if (error != 0) return;

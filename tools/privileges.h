@@ -22,17 +22,20 @@ enum class Role {
   worker,  ///< CAP_NET_ADMIN and CAP_NET_RAW, for itself alone
   keeper,  ///< the same, also for the programs that it runs, and CAP_DAC_READ_SEARCH to read a file
            ///< whoever owns it
+  web,     ///< nothing at all: the process that shows the gateway over HTTP (web/web_process.h)
 };
 
 /// Gives up every capability that `role` does not need, for good: none can be gained anew, also not
 /// by a program that is run. What this process lacks already it goes on lacking.
 tl::expected<void, std::string> drop_capabilities(Role role);
 
-/// What a thread of the worker is there for.
+/// What a thread is there for.
 enum class Duty {
-  packets,    ///< to serve a queue
-  attendance  ///< to answer on the control socket, besides: it may accept clients there, and ask
-              ///< the kernel who they are
+  packets,     ///< the worker's: to serve a queue
+  attendance,  ///< the worker's: to answer on the control socket, besides; it may accept clients
+               ///< there, and ask the kernel who they are
+  web,  ///< to show the gateway over HTTP: to accept connections, and to pass on nothing else
+        ///< than bytes
 };
 
 /// From now on this thread, and those that it starts, are answered only system calls on what is

@@ -58,7 +58,8 @@ bool ends_transfer(std::uint16_t code) {
 
 }  // namespace
 
-Record::Record(const Master& master, Witness::Beginning beginning, Time now) {
+Record::Record(const Master& master, Witness::Beginning beginning, Time now, std::size_t rungs_max)
+    : rungs_max_(rungs_max) {
   shown_.master = master;
   shown_.began = now;
   shown_.last_seen = now;
@@ -165,6 +166,7 @@ void Record::on_data_connection(DataConnection::State state, const Endpoint& cam
 
 void Record::shorten_ladder(std::size_t rungs) {
   if (ladder_.size() <= rungs) return;
+  forgotten_ += ladder_.size() - rungs;
   ladder_.erase(ladder_.begin(), ladder_.end() - static_cast<std::ptrdiff_t>(rungs));
 }
 
@@ -302,8 +304,8 @@ void Record::settle_state() {
 
 void Record::add(Rung rung) {
   ladder_.push_back(std::move(rung));
-  if (ladder_.size() >= ladder_rungs_max + rungs_forgotten_at_once) {
-    shorten_ladder(ladder_rungs_max);
+  if (ladder_.size() >= rungs_max_ + rungs_forgotten_at_once) {
+    shorten_ladder(rungs_max_);
   }
 }
 

@@ -113,7 +113,9 @@ class Record {
     std::string command{};  ///< of the transfer that has ended
   };
 
-  Record(const Master& master, Witness::Beginning beginning, Time now);
+  /// Of the ladder the last `rungs_max` rungs are kept.
+  Record(const Master& master, Witness::Beginning beginning, Time now,
+         std::size_t rungs_max = ladder_rungs_max);
 
   Effect on_line(const Witness::WitnessedLine& line, Time now);
   void on_decision(const Decision& decision, Time now);
@@ -129,6 +131,8 @@ class Record {
   const Shown& shown() const { return shown_; }
   /// Oldest first.
   const std::vector<Rung>& ladder() const { return ladder_; }
+  /// So many rungs before the oldest one are forgotten.
+  std::uint64_t forgotten() const { return forgotten_; }
   /// Forgets the oldest rungs beyond `rungs`.
   void shorten_ladder(std::size_t rungs);
 
@@ -144,6 +148,8 @@ class Record {
 
   Shown shown_;
   std::vector<Rung> ladder_;
+  std::size_t rungs_max_;
+  std::uint64_t forgotten_ = 0;
   bool greeted_ = false;
   bool logged_in_ = false;
   bool transfer_begun_ = false;

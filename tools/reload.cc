@@ -30,6 +30,14 @@ Reload reload(const Config& running, Config next) {
     notes.emplace_back("[transfers] stays as it was until the next start");
     next.transfers = running.transfers;
   }
+  if (next.http_listen != running.http_listen) {
+    const auto written = [](const std::optional<Endpoint>& listen) {
+      return listen ? listen->text() : "off";
+    };
+    notes.push_back(fmt::format("http.listen stays {} until the next start, and becomes {} then",
+                                written(running.http_listen), written(next.http_listen)));
+    next.http_listen = running.http_listen;
+  }
   // Sessions without NAT that an external address has edited live by what the gateway does to each
   // of their packets, which must therefore go on coming.
   if (was.queue_acknowledgements) {

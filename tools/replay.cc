@@ -119,10 +119,11 @@ bool can_be_turned_back(const SeqMap& map, const Segment& segment) {
 
 }  // namespace
 
-Replay::Replay(std::vector<Nat> nats, std::vector<Port> control_ports, Policy policy)
+Replay::Replay(std::vector<Nat> nats, std::vector<Port> control_ports, Policy policy,
+               Witness* witness)
     : nats_(std::move(nats)),
       control_ports_(std::move(control_ports)),
-      engine_(with_own_offsets(std::move(policy)), {masters_, expectations_, sent_}) {}
+      engine_(with_own_offsets(std::move(policy)), {masters_, expectations_, sent_}, {}, witness) {}
 
 Replay::Passed Replay::on_packet(wire::Bytes captured, Time now) {
   left_.clear();
@@ -137,7 +138,7 @@ Replay::Passed Replay::on_packet(wire::Bytes captured, Time now) {
 
   const auto segment = Segment::parse(packet_);
   const auto place = segment ? place_of(*segment) : std::nullopt;
-  if (!place) return {true, {}, {}, note_};
+  if (!place) return {true, {}, {}, note_, segment};
 
   auto& [control, direction] = *place;
   if (is_cut_off) {

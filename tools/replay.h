@@ -22,7 +22,9 @@
 #include <vector>
 
 #include "alg/engine.h"
+#include "alg/segment.h"
 #include "alg/seq_map.h"
+#include "alg/witness.h"
 #include "conntrack/memory_seams.h"
 #include "tools/nat.h"
 
@@ -31,8 +33,9 @@ namespace ftpalg::tools {
 class Replay {
  public:
   /// The first of `nats` that fits a control connection is its NAT; without any it has none. Of the
-  /// policy all counts but who owns the offsets.
-  Replay(std::vector<Nat> nats, std::vector<Port> control_ports, Policy policy);
+  /// policy all counts but who owns the offsets. `witness`, if there is one, outlives this.
+  Replay(std::vector<Nat> nats, std::vector<Port> control_ports, Policy policy,
+         Witness* witness = nullptr);
   Replay(const Replay&) = delete;
   Replay& operator=(const Replay&) = delete;
 
@@ -52,6 +55,8 @@ class Replay {
     std::span<const Decision> decisions;
     /// What a person should know about this packet.
     std::optional<std::string> note;
+    /// The packet, where it is TCP and foreign.
+    std::optional<Segment> other = std::nullopt;
   };
 
   /// Takes an IP packet as it was captured, its end perhaps cut off. `now` never goes back.

@@ -2,12 +2,16 @@
 // ftpalg replay: what the gateway would have done with the sessions of a capture.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +22,8 @@
 #include "tools/decision_text.h"
 #include "tools/failure.h"
 #include "tools/replay.h"
+#include "tools/report/html_report.h"
+#include "tools/report/session_album.h"
 
 namespace ftpalg::tools {
 namespace {
@@ -25,6 +31,7 @@ namespace {
 struct ReplayOptions {
   std::string input;
   std::string output;
+  std::string report;
   std::vector<std::string> nats;
   std::string config_file;
   std::vector<std::uint16_t> control_ports;  ///< empty: those of the file
@@ -81,7 +88,9 @@ class Run {
   Run(const ReplayOptions& options, std::vector<Nat> nats, std::vector<Port> control_ports,
       Policy policy, CaptureReader& input, std::optional<CaptureWriter>& output)
       : options_(options),
-        replay_(std::move(nats), std::move(control_ports), std::move(policy)),
+        expectation_life_(policy.expectation_life),
+        replay_(std::move(nats), std::move(control_ports), std::move(policy),
+                options.report.empty() ? nullptr : &album_),
         input_(input),
         output_(output) {}
 
@@ -93,6 +102,19 @@ class Run {
       ++frames_;
       on_frame(**frame);
     }
+  }
+
+  /// What a report is made of (report/html_report.h).
+  nlohmann::ordered_json report_data() const {
+    return {
+        {"capture", std::filesystem::path(options_.input).filename().string()},
+        {"packets", frames_},
+        {"nat",
+         options_.nats.empty() ? "no NAT" : fmt::format("{}", fmt::join(options_.nats, ", "))},
+        {"version", FTPALG_VERSION},
+        {"sessions", album_.json(latest_, expectation_life_)},
+        {"left_out", album_.left_out()},
+    };
   }
 
   void finish() const {
@@ -121,6 +143,7 @@ class Run {
     const Replay::Passed passed = replay_.on_packet(packet, now);
     print_decisions(passed, frame.time);
     if (passed.note) notes_.add(frames_, *passed.note);
+    if (passed.other) album_.on_other_segment(*passed.other, now);
     if (passed.is_foreign) {
       write(frame.time, frame.bytes, {}, frame.wire_bytes);
       return;
@@ -174,6 +197,8 @@ class Run {
   }
 
   const ReplayOptions& options_;
+  const Time expectation_life_;
+  SessionAlbum album_;
   Replay replay_;
   CaptureReader& input_;
   std::optional<CaptureWriter>& output_;
@@ -184,6 +209,17 @@ class Run {
   std::array<std::vector<std::uint8_t>, 2> link_headers_;
   std::vector<std::uint8_t> frame_;
 };
+
+tl::expected<void, std::string> write_report(const std::string& path,
+                                             const nlohmann::ordered_json& data) {
+  std::ofstream file{path, std::ios::binary | std::ios::trunc};
+  file << html_report(data);
+  file.close();
+  if (file) return {};
+  return tl::make_unexpected(
+      fmt::format("cannot write '{}': {}; name a file that can be written with --html", path,
+                  std::strerror(errno)));
+}
 
 int replay(const ReplayOptions& options) {
   std::vector<Nat> nats;
@@ -213,11 +249,23 @@ int replay(const ReplayOptions& options) {
     output = std::move(*opened);
   }
 
+  if (!options.report.empty() &&
+      (is_same_file(options.input, options.report) || options.report == options.output)) {
+    return failed(
+        fmt::format("'{}' is another file of this command; name a file of its own with "
+                    "--html",
+                    options.report));
+  }
+
   Run run{options, std::move(nats), std::move(control_ports), config->policy, *input, output};
   int exit_status = run.to_the_end();
   run.finish();
   if (output) {
     if (const auto finished = output->finish(); !finished) exit_status = failed(finished.error());
+  }
+  if (!options.report.empty()) {
+    const auto written = write_report(options.report, run.report_data());
+    if (!written) exit_status = failed(written.error());
   }
   return exit_status;
 }
@@ -235,6 +283,9 @@ void add_replay_command(CLI::App& app, int& exit_status) {
   add_config_option(*command, options->config_file);
   command->add_option("-w,--write", options->output,
                       "pcap file to be written: the same sessions as seen from the other side");
+  command->add_option("--html", options->report,
+                      "HTML file to be written, for a browser or a colleague: what passed in each "
+                      "session, and what became of it; without passwords");
   command
       ->add_option(
           "--nat", options->nats,

@@ -43,6 +43,7 @@
 #include "tools/status.h"
 #include "tools/totals.h"
 #include "tools/transfer_watch.h"
+#include "tools/web/web_process.h"
 #include "tools/worker.h"
 
 namespace ftpalg::tools {
@@ -136,16 +137,18 @@ std::vector<const Records*> records_of(const Workers& workers) {
   return records;
 }
 
-/// The control server with all that can be asked, or none where there is no socket.
-std::optional<ControlServer> open_control_server(Descriptor listener, const Workers& workers,
-                                                 const Reloads& reloads) {
-  if (!listener.is_open()) return std::nullopt;
+/// The control server with all that can be asked, or none where nobody can ask: neither on its
+/// socket, nor the process that shows the page, as `viewer`.
+std::optional<ControlServer> open_control_server(Descriptor listener, Descriptor viewer,
+                                                 const Workers& workers, const Reloads& reloads) {
+  if (!listener.is_open() && !viewer.is_open()) return std::nullopt;
   std::optional<ControlServer> server;
   server.emplace(std::move(listener), records_of(workers), [&reloads] {
     return Viewpoint{.now = now(),
                      .to_unix = std::chrono::system_clock::now().time_since_epoch() - now(),
                      .expectation_life = reloads.config().policy.expectation_life};
   });
+  if (viewer.is_open()) server->admit_viewer(std::move(viewer), now());
   return server;
 }
 
@@ -175,6 +178,7 @@ struct Attended {
   ServiceNotice& notice;
   Status& status;
   TransferWatch& transfers;
+  std::optional<WebProcess>& web;
 };
 
 /// How long to wait for anything: as long as both may, negative for ever.
@@ -185,18 +189,29 @@ int sooner(int milliseconds, std::optional<Time> at) {
   return milliseconds < 0 ? other : std::min(milliseconds, other);
 }
 
+/// It is no reason to serve less.
+void note_end_of(std::optional<WebProcess>& web) {
+  spdlog::warn(
+      "the process that shows the page (ftpalg-web) is gone; packets go on; mend: start the "
+      "gateway anew");
+  web->bury();
+  web.reset();
+}
+
 /// Waits, while the workers serve, for a signal or a worker's failure that ends the gateway.
 void attend(const Attended& attended, std::optional<ControlServer>& control) {
-  auto& [workers, signals, reloads, notice, status, transfers] = attended;
-  constexpr std::size_t fixed_sources = 5;
+  auto& [workers, signals, reloads, notice, status, transfers, web] = attended;
+  constexpr std::size_t fixed_sources = 6;
   std::vector<Records*> records;
   for (const auto& worker : workers) records.push_back(&worker->records());
   bool is_reloading = false;
   for (;;) {
-    std::vector<pollfd> sources{
-        pollfd{signals.descriptor(), POLLIN, 0}, pollfd{reloads.descriptor(), POLLIN, 0},
-        pollfd{notice.descriptor(), POLLIN, 0}, pollfd{transfers.events_descriptor(), POLLIN, 0},
-        pollfd{transfers.bell_descriptor(), POLLIN, 0}};
+    std::vector<pollfd> sources{pollfd{signals.descriptor(), POLLIN, 0},
+                                pollfd{reloads.descriptor(), POLLIN, 0},
+                                pollfd{notice.descriptor(), POLLIN, 0},
+                                pollfd{transfers.events_descriptor(), POLLIN, 0},
+                                pollfd{transfers.bell_descriptor(), POLLIN, 0},
+                                pollfd{web ? web->descriptor() : -1, POLLIN, 0}};
     for (const auto& worker : workers) sources.push_back({worker->descriptor(), POLLIN, 0});
     if (control) control->add_to(sources);
     const int timeout = sooner(control ? control->timeout_milliseconds() : -1, transfers.next());
@@ -212,6 +227,7 @@ void attend(const Attended& attended, std::optional<ControlServer>& control) {
     if (std::ranges::any_of(of_workers, [](const pollfd& source) { return source.revents != 0; })) {
       return;
     }
+    if (sources[5].revents != 0) note_end_of(web);
     if (sources[2].revents != 0) feed_watchdog(workers, reloads.config().ruleset.queue, notice);
     if (sources[1].revents != 0 && reloads.finish()) {
       const Policy share = reloads.config().policy.share_of(reloads.config().ruleset.queues);
@@ -231,14 +247,15 @@ void attend(const Attended& attended, std::optional<ControlServer>& control) {
 
 /// From the drop of rights to the end. Returns the exit status.
 int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
-  auto& [workers, signals, reloads, notice, status, transfers] = attended;
+  auto& [workers, signals, reloads, notice, status, transfers, web] = attended;
   remove_leftovers(ctnetlink, reloads.config().ruleset);
   if (const auto dropped = drop_capabilities(Role::worker); !dropped) {
     return failed(dropped.error());
   }
   // Else the C library asks for the number of processors, by calls that are refused then.
   mallopt(M_ARENA_MAX, static_cast<int>(workers.size()) + 1);
-  auto control = open_control_server(std::move(listener), workers, reloads);
+  auto control = open_control_server(std::move(listener), web ? web->take_channel() : Descriptor{},
+                                     workers, reloads);
   if (control) answer_questions(*control, status, reloads);
   for (const auto& worker : workers) worker->start();
   // Kernels without it are no reason not to serve.
@@ -290,6 +307,15 @@ ControlSocket open_control_socket(const Service& service) {
   return {};
 }
 
+/// The process that shows the page, where one is wanted; without it the gateway serves too.
+std::optional<WebProcess> start_web(const Config& config) {
+  if (!config.http_listen) return std::nullopt;
+  auto web = WebProcess::start(*config.http_listen);
+  if (web) return std::move(*web);
+  spdlog::warn("there is no page at http://{}/: {}", config.http_listen->text(), web.error());
+  return std::nullopt;
+}
+
 int run(const RunOptions& options) {
   GatewayOptions gateway = options.gateway;
   // A file that is there now and gone later is an error then, and not the defaults.
@@ -308,6 +334,7 @@ int run(const RunOptions& options) {
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
   const Signals signals;
+  auto web = start_web(*config);
   auto post = DescriptorPost::open();
   if (!post) return failed(post.error());
   ControlSocket socket = open_control_socket(config->service);
@@ -336,7 +363,7 @@ int run(const RunOptions& options) {
   if (const auto report = RulesReport::from_text(*begun)) status.note_rules(*report, unix_now());
   Reloads reloads(gateway, *config, *keeper);
   const int exit_status =
-      work(*ctnetlink, {*workers, signals, reloads, notice, status, **transfers},
+      work(*ctnetlink, {*workers, signals, reloads, notice, status, **transfers, web},
            std::move(socket.listener));
   if (const auto ended = keeper->ask(end_errand); !ended) {
     spdlog::error("rules of this run may be left: {}; mend: ftpalg rules remove", ended.error());

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The two processes of a gateway as the kernel knows them: the worker, which was started, and its child, the keeper."""
+"""The processes of a gateway as the kernel knows them: the worker, which was started, and its children: the keeper, and
+ftpalg-web where there is a page."""
 
 import pathlib
 
@@ -29,11 +30,17 @@ def is_alive(pid):
     return status(pid).get("State", "Z")[0] not in "ZX"
 
 
+def children_of(process, name=None):
+    """The process ids of its children, or of those with the name."""
+    return [pid for pid in _processes()
+            if (read := status(pid)).get("PPid") == str(process.pid) and (name is None or read["Name"] == name)]
+
+
 def keeper_of(process):
     """The process id of the keeper."""
-    keepers = [pid for pid in _processes() if status(pid).get("PPid") == str(process.pid)]
+    keepers = children_of(process, "ftpalg-keeper")
     if len(keepers) != 1:
-        raise Failure(f"{process.name} was to have one child, the keeper, and has {keepers}:\n{process.log_tail()}")
+        raise Failure(f"{process.name} was to have one keeper, and has {keepers}:\n{process.log_tail()}")
     return keepers[0]
 
 

@@ -63,4 +63,25 @@ AnswerLines::Next EventLines::append_to(std::string& out) {
   return events.size() < events_at_once ? Next::later : Next::at_once;
 }
 
+AnswerLines::Next LatestEventLines::append_to(std::string& out) {
+  std::vector<Event> events;
+  for (const Records* each : records_) {
+    const std::uint64_t next = each->next_event();
+    Records::Events latest = each->events(next - std::min<std::uint64_t>(next, count_), count_);
+    std::ranges::move(latest.events, std::back_inserter(events));
+  }
+  std::ranges::stable_sort(events, {}, &Event::at);
+  events.erase(events.begin(),
+               events.end() - static_cast<std::ptrdiff_t>(std::min(events.size(), count_)));
+  const Viewpoint view = view_();
+  std::size_t shown = 0;
+  for (const Event& event : events) {
+    if (!filter_.admits(event.master, event.user)) continue;
+    ++shown;
+    out += line_of({{"event", event_json(event, view)}});
+  }
+  out += line_of({{"end", {{"events", events.size()}, {"shown", shown}}}});
+  return Next::never;
+}
+
 }  // namespace ftpalg::tools

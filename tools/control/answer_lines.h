@@ -2,6 +2,7 @@
 // Answers of the control protocol in many lines: the sessions of all workers, and their events.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 
@@ -49,6 +50,27 @@ class EventLines final : public AnswerLines {
   std::function<Viewpoint()> view_;
   SessionFilter filter_;
   std::vector<std::uint64_t> next_;  ///< of each worker
+};
+
+/// Those of the last `count` events that the filter lets by, oldest first, and {"end": ...}.
+class LatestEventLines final : public AnswerLines {
+ public:
+  static constexpr std::size_t count_max = 100;
+
+  LatestEventLines(std::vector<const Records*> records, std::function<Viewpoint()> view,
+                   SessionFilter filter, std::size_t count)
+      : records_(std::move(records)),
+        view_(std::move(view)),
+        filter_(std::move(filter)),
+        count_(std::min(count, count_max)) {}
+
+  Next append_to(std::string& out) override;
+
+ private:
+  std::vector<const Records*> records_;
+  std::function<Viewpoint()> view_;
+  SessionFilter filter_;
+  std::size_t count_;
 };
 
 }  // namespace ftpalg::tools

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
 #include "tools/control/answer_lines.h"
@@ -44,6 +45,12 @@ std::size_t limit_of(const json& request) {
 bool wants(const json& request, std::string_view what) {
   const auto wanted = request.find(what);
   return wanted != request.end() && wanted->is_boolean() && wanted->get<bool>();
+}
+
+std::optional<std::size_t> last_of(const json& request) {
+  const auto last = request.find("last");
+  if (last == request.end() || !last->is_number_unsigned()) return std::nullopt;
+  return last->get<std::size_t>();
 }
 
 std::string text_of(const json& request, std::string_view key) {
@@ -126,7 +133,14 @@ void ControlServer::admit_clients(Time now) {
   }
 }
 
-void ControlServer::admit(Descriptor socket, Time now) {
+void ControlServer::admit_viewer(Descriptor socket, Time now) {
+  Client& viewer = admit(std::move(socket), now);
+  // A socket pair tells of whoever has made it: this process.
+  viewer.is_owner = false;
+  viewer.stays = true;
+}
+
+ControlServer::Client& ControlServer::admit(Descriptor socket, Time now) {
   ucred peer{};
   socklen_t size = sizeof peer;
   const bool is_known = getsockopt(socket.number(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
@@ -137,6 +151,7 @@ void ControlServer::admit(Descriptor socket, Time now) {
   client.heard = client.progressed = now;
   client.out = line_of({{"ftpalg", FTPALG_VERSION}, {"protocol", protocol_version}});
   send_to(client, now);
+  return client;
 }
 
 /// Whoever has been silent longest makes room: what is kept waiting does less harm than a person
@@ -144,7 +159,7 @@ void ControlServer::admit(Descriptor socket, Time now) {
 void ControlServer::make_room() {
   if (clients_.size() < clients_max) return;
   clients_.erase(std::ranges::min_element(clients_, {}, [](const Client& client) {
-    return std::pair{client.is_busy(), client.heard};
+    return std::tuple{client.stays, client.is_busy(), client.heard};
   }));
 }
 
@@ -193,7 +208,11 @@ void ControlServer::take_request(Client& client, std::string_view line) {
         SessionLines::Wish{*filter, limit_of(request), wants(request, "ended"),
                            wants(request, "stuck")});
   } else if (question == "events") {
-    client.lines = std::make_unique<EventLines>(records_, view_, *filter);
+    if (const auto last = last_of(request)) {
+      client.lines = std::make_unique<LatestEventLines>(records_, view_, *filter, *last);
+    } else {
+      client.lines = std::make_unique<EventLines>(records_, view_, *filter);
+    }
   } else if (question == "session") {
     const std::string text = text_of(request, "id");
     const auto id = SessionId::parse(text);

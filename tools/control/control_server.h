@@ -57,9 +57,14 @@ class ControlServer {
   using Ask = std::function<std::optional<nlohmann::ordered_json>(const Asker& asker,
                                                                   const nlohmann::json& request)>;
 
-  /// `records` outlive this; `view` says from when records are looked at.
+  /// `listener` may be closed, where there is no socket. `records` outlive this; `view` says from
+  /// when records are looked at.
   ControlServer(Descriptor listener, std::vector<const Records*> records,
                 std::function<Viewpoint()> view);
+
+  /// Serves whoever is at the other end of `socket`, who may look and nothing else, and makes room
+  /// for nobody.
+  void admit_viewer(Descriptor socket, Time now);
 
   /// What is asked so is answered by `answer`.
   void answer_to(const std::string& question, Ask answer);
@@ -82,6 +87,7 @@ class ControlServer {
     ClientId id = 0;
     Descriptor socket;
     bool is_owner = false;
+    bool stays = false;  ///< makes room for nobody
     std::string in;
     std::string out;
     std::size_t sent = 0;  ///< of `out`
@@ -98,7 +104,7 @@ class ControlServer {
   };
 
   void admit_clients(Time now);
-  void admit(Descriptor socket, Time now);
+  Client& admit(Descriptor socket, Time now);
   void make_room();
   void listen_to(Client& client, Time now);
   void take_requests(Client& client);
