@@ -26,6 +26,7 @@ FILE_BYTES = 300_000
 EXPOSURE_MAX = 2.0
 CLONE_NEWNET = 0x40000000
 CONFIG = pathlib.Path("/etc/ftpalg/ftpalg.toml")
+TRANSFERS = pathlib.Path("/var/log/ftpalg/transfers.log")
 # What changes by itself, or by dpkg, apt and systemd whatever is installed.
 NOT_COMPARED = re.compile(r"/(tmp|var/(log/(apt|journal)|cache|tmp|lib/(dpkg|apt|systemd))|run/(systemd|log|lock|netns|mount))(/|$)"
                           r"|/var/log/(dpkg\.log|alternatives\.log|[bw]tmp|lastlog)$|/run/(utmp|xtables\.lock)$"
@@ -78,6 +79,7 @@ def main(package):
                  run("systemctl", "is-enabled", "ftpalg", may_fail=True).strip())
     expect_equal("whether it runs after installation", "inactive", property_of("ActiveState"))
     rules_before = rules()
+    CONFIG.write_text(CONFIG.read_text(encoding="utf-8").replace('#log = "off"', f'log = "{TRANSFERS}"'), encoding="utf-8")
 
     say("enable")
     run("systemctl", "enable", "--now", "ftpalg")
@@ -91,6 +93,9 @@ def main(package):
     status = run("ftpalg", "status")
     expect_in("what ftpalg status says of the rules", "in place", status)
     expect_in("what ftpalg sessions says", "10.0.0.2", run("ftpalg", "sessions"))
+    wait_until(lambda: TRANSFERS.read_text(encoding="utf-8").count("result=done") == 2, "both transfers are logged")
+    bytes_at_least = [int(number) for number in re.findall(r"ip_bytes=(\d+)", TRANSFERS.read_text(encoding="utf-8"))]
+    expect_equal("whether conntrack has counted their bytes", True, len(bytes_at_least) == 2 and min(bytes_at_least) > FILE_BYTES)
 
     say("exposure")
     exposure = re.search(r"Overall exposure level for ftpalg\.service: (\S+)",
