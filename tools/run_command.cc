@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -254,6 +255,8 @@ int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
   }
   // Else the C library asks for the number of processors, by calls that are refused then.
   mallopt(M_ARENA_MAX, static_cast<int>(workers.size()) + 1);
+  // And opens the file of the time zone, be it to tell UTC.
+  tzset();
   auto control = open_control_server(std::move(listener), web ? web->take_channel() : Descriptor{},
                                      workers, reloads);
   if (control) answer_questions(*control, status, reloads);

@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
+DEBIAN = f"{os.environ.get('FTPALG_PEERS', '/var/cache/ftpalg-peers')}/debian"
 MACHINE_SECONDS = 900
 EMULATED_IS_SLOWER = "20"
 
@@ -29,7 +30,7 @@ def main(build):
         run("lintian", "--allow-root", "--fail-on", "error,warning", package)
         os.environ["FTPALG_LAB_PATIENCE"] = EMULATED_IS_SLOWER
         run(TESTS / "lab/vm", "--clean", "--limit", str(MACHINE_SECONDS),
-            "/usr/bin/python3", "-B", f"/host{TESTS}/lab/installed.py", f"/host{package}", stdin=subprocess.DEVNULL)
+            "/usr/bin/python3", "-B", f"/host{TESTS}/lab/installed.py", f"/host{package}", f"/host{DEBIAN}", stdin=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
