@@ -539,6 +539,8 @@ bool Engine::must_wait(Passage& passage, const Line& line) {
       !connection.session.may_announce(passage.direction, policy_)) {
     return false;
   }
+  // One that is not edited anyway, in on_announcement(), need not wait either.
+  if (!line.start_certain || !stream.is_fresh(line.begin)) return false;
   if (!has_shape_of_announcement(passage.direction, line.text)) return false;
   if (stream.count_line_drop(line.begin, passage.now) < copies_that_suggest_acknowledgement)
     return true;
@@ -878,6 +880,11 @@ Verdict Engine::send_on(Passage& passage, Extent extent) {
   }
 
   if (is_whole && segment.payload().empty() && !shifts_itself) return {};
+  // What was lost before the stream was adopted comes again, and nothing has been edited since: the
+  // kernel shifts it as it did the first time.
+  if (is_whole && !shifts_itself && !stream.knows_acknowledged() && stream.edits().empty()) {
+    return {};
+  }
   Seq from = extent.from;
   bool is_all_acknowledged = false;
   if (from < extent.to && stream.was_edited()) {

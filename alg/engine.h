@@ -78,7 +78,10 @@ class Engine {
   std::vector<std::uint8_t> state() const;
   /// Goes on where another engine stands. To be called before the first packet, on an engine that
   /// was made with the state's key.
-  void take_over(EngineState state);
+  void take_over(EngineState state, Time now);
+
+  /// Whether the start of a line is held back anywhere.
+  bool holds_any() const;
 
   std::size_t connections() const { return connections_.size(); }
   /// Announced data connections that the kernel may still wait for.

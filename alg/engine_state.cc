@@ -48,6 +48,14 @@ std::vector<std::uint8_t> Engine::state() const {
   return fields.take();
 }
 
+bool Engine::holds_any() const {
+  bool holds = false;
+  connections_.visit_all([&](const Connection& connection) {
+    holds = holds || connection.streams[0].holds_bytes() || connection.streams[1].holds_bytes();
+  });
+  return holds;
+}
+
 tl::expected<EngineState, std::string> EngineState::read(wire::Bytes bytes) {
   StateReader fields(bytes);
   auto mark = magic;
@@ -80,13 +88,17 @@ tl::expected<EngineState, std::string> EngineState::read(wire::Bytes bytes) {
   return state;
 }
 
-void Engine::take_over(EngineState state) {
+void Engine::take_over(EngineState state, Time now) {
   counts_ = state.counts;
   for (auto& [taken, owns_announced] : state.sessions) {
     taken.client = policy_.client_network(taken.original.source.address);
     Connection& connection = connections_.insert(std::move(taken));
     if (connection.master) note_master(connection);
     if (connection.is_under_way()) use_.add_session(connection.client);
+    if (witness_ != nullptr && connection.lives()) {
+      witness_->on_answered(*connection.master, Witness::Beginning::under_way, now);
+      if (connection.begun) witness_->on_begin(connection.original, now);
+    }
     announced_.take_over(connection, owns_announced);
     kept_bytes_ += connection.kept_bytes();
     if (witness_ == nullptr || !connection.lives()) continue;

@@ -58,6 +58,9 @@ class Stream {
   /// Whether the bytes from `from` on are new to the receiver, too: it may have received more than
   /// it has acknowledged before the stream was adopted, or while bytes passed unseen.
   bool is_fresh(Seq from) const { return fresh_ && !(received_end_ && from < *received_end_); }
+  /// How far the receiver has got is known: since the stream was adopted it has acknowledged
+  /// something new.
+  bool knows_acknowledged() const { return fresh_; }
   /// The receiver holds bytes up to `end`, whatever came by here.
   void note_received(Seq end) {
     if (end > forwarded_ && !(received_end_ && end <= *received_end_)) received_end_ = end;

@@ -22,6 +22,8 @@ class Descriptor {
   /// Negative when closed.
   int number() const { return number_; }
   bool is_open() const { return number_ >= 0; }
+  /// It is the caller's to close.
+  int release() { return std::exchange(number_, -1); }
   void close() {
     if (is_open()) ::close(std::exchange(number_, -1));
   }

@@ -137,6 +137,7 @@ Conversation::Conversation(const Master& master, const Ways& ways, Policy policy
     : master_(master),
       ways_(ways),
       policy_(with_owner(std::move(policy), ways.owner)),
+      witness_(witness),
       engine_(std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_},
                                        KeyedHash::Key{}, witness)),
       peers_{Peer{ways.initial_seq}, Peer{ways.initial_seq + 500}} {
@@ -340,9 +341,9 @@ void Conversation::tick() {
 void Conversation::move_engine() {
   auto state = EngineState::read(engine_->state());
   if (!state) throw std::logic_error(state.error());
-  auto next =
-      std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_}, state->key);
-  next->take_over(std::move(*state));
+  auto next = std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_},
+                                       state->key, witness_);
+  next->take_over(std::move(*state), now_);
   engine_ = std::move(next);
 }
 

@@ -140,6 +140,7 @@ class Conversation {
   MemoryExpectations expectations_;
   MemoryInjector injector_;
   Policy policy_;
+  Witness* witness_;
   std::unique_ptr<Engine> engine_;
   std::array<Peer, 2> peers_;
   std::array<bool, 2> losing_{};

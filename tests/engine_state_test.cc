@@ -309,7 +309,7 @@ TEST_CASE("what each of many sessions and clients has is known to the other engi
   auto state = EngineState::read(first.state());
   REQUIRE(state);
   Engine second(policy, {masters, expectations, injector}, state->key);
-  second.take_over(std::move(*state));
+  second.take_over(std::move(*state), {});
   CHECK(second.connections() == 3);
   syn(second, 1004);
   CHECK(second.count(Reason::client_sessions_full) > 0);
@@ -362,7 +362,7 @@ TEST_CASE("a state with a wrong byte anywhere is refused, or served without harm
       MemoryExpectations expectations;
       MemoryInjector injector;
       Engine engine({}, {masters, expectations, injector}, state->key);
-      engine.take_over(std::move(*state));
+      engine.take_over(std::move(*state), talk.now());
       for (const Direction direction : {Direction::original, Direction::reply}) {
         const Tuple& tuple =
             direction == Direction::original ? talk.master().original : talk.master().reply;

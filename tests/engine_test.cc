@@ -768,4 +768,47 @@ TEST_CASE("a SYN that nobody answers does not disturb the session it imitates") 
 }
 
 }  // namespace
+TEST_CASE("what was lost before a session was taken up passes when it comes again") {
+  Master master = both_nated();
+  master.offsets[1] = {3196, 84, 90};
+  MemoryMasters masters;
+  masters.add(master);
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Engine engine({}, {masters, expectations, injector});
+  const auto from_server = [&](std::uint32_t seq, std::string_view text) {
+    const auto packet =
+        make_packet(master.reply, Seq{seq}, Seq{643}, Segment::psh_flag | Segment::ack_flag, text);
+    const Verdict verdict = engine.on_packet(packet, 1s).verdict;
+    REQUIRE(verdict.action != Verdict::Action::drop);
+    const auto left = verdict.action == Verdict::Action::accept ? Segment::parse(packet)
+                                                                : Segment::parse(verdict.packet);
+    REQUIRE(left);
+    CHECK(left->seq() == Seq{seq});
+    CHECK(std::string(left->payload().begin(), left->payload().end()) == text);
+  };
+  from_server(3269, "226 Transfer complete.\r\n");
+  from_server(3243, "125 Transfer starting...\r\n");
+  from_server(3243, "125 Transfer starting...\r\n226 Transfer complete.\r\n");
+}
+
+TEST_CASE("the first line of a session under way does not wait for an edit that it cannot get") {
+  Master master = client_behind_snat();
+  master.offsets[0] = {900, 0, 6};
+  MemoryMasters masters;
+  masters.add(master);
+  MemoryExpectations expectations;
+  MemoryInjector injector;
+  Engine engine({}, {masters, expectations, injector});
+  const std::string line = "PORT 10,0,0,2,195,80\r\n";
+  const auto packet = make_packet(master.original, Seq{1000}, Seq{5000},
+                                  Segment::psh_flag | Segment::ack_flag, line);
+  const Verdict verdict = engine.on_packet(packet, 1s).verdict;
+  REQUIRE(verdict.action != Verdict::Action::drop);
+  const auto left = verdict.action == Verdict::Action::accept ? Segment::parse(packet)
+                                                              : Segment::parse(verdict.packet);
+  REQUIRE(left);
+  CHECK(std::string(left->payload().begin(), left->payload().end()) == line);
+}
+
 }  // namespace ftpalg::test

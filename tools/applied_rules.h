@@ -16,6 +16,9 @@ class AppliedRules {
   static tl::expected<AppliedRules, std::string> apply(const rules::Ruleset& ruleset,
                                                        std::optional<rules::Format> format);
 
+  /// Those that another gateway has put in place, and hands over.
+  static AppliedRules adopt(rules::Format format) { return AppliedRules(format); }
+
   /// Puts others in their place. With an error those that are there stay.
   tl::expected<void, std::string> replace(const rules::Ruleset& ruleset) const;
 

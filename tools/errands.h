@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,14 @@ namespace ftpalg::tools {
 /// To put the rules in place, if they are this run's, to look at them, and to give up what is not
 /// needed from then on. Brings a RulesReport.
 inline constexpr std::string_view begin_errand = "begin";
+/// The same in a gateway that takes another's place: no rules are put in place yet.
+inline constexpr std::string_view begin_takeover_errand = "begin takeover";
+/// What the other had to remove at its end is this one's: the text that adoption() makes.
+inline constexpr std::string_view adopt_errand = "adopt ";
+std::string adoption(const std::optional<std::string>& rules_format,
+                     const ControlSocketFile& socket);
+/// Brings the format of the rules of this run, or nothing where it has none.
+inline constexpr std::string_view format_errand = "format";
 /// To read the configuration anew and to put its rules in place. Brings what the file says; fails
 /// with what is wrong with it, a line each.
 inline constexpr std::string_view reload_errand = "reload";

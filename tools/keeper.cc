@@ -98,7 +98,8 @@ constexpr std::string_view gone =
 
 }  // namespace
 
-tl::expected<Keeper, std::string> Keeper::start(const Errands& errands) {
+tl::expected<Keeper, std::string> Keeper::start(const Errands& errands,
+                                                std::span<const int> not_its_own) {
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return tl::make_unexpected(fmt::format("cannot make a socket pair: {}", std::strerror(errno)));
@@ -111,6 +112,7 @@ tl::expected<Keeper, std::string> Keeper::start(const Errands& errands) {
   }
   if (process == 0) {
     ours.close();
+    for (const int descriptor : not_its_own) ::close(descriptor);
     do_errands(theirs, errands);
   }
   return Keeper(std::move(ours), process);

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -34,7 +35,9 @@ class Keeper {
 
   /// Starts the keeper, which holds open what is open now. To be called before a queue is taken,
   /// and from a process with a single thread.
-  static tl::expected<Keeper, std::string> start(const Errands& errands);
+  /// But for `not_its_own`: what must not be open any more when the worker has closed it.
+  static tl::expected<Keeper, std::string> start(const Errands& errands,
+                                                 std::span<const int> not_its_own = {});
 
   /// Sends the keeper on an errand; exactly one answer() is due then.
   tl::expected<void, std::string> send(std::string_view errand);

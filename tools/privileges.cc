@@ -38,6 +38,7 @@ constexpr std::array allowed_calls{
     SCMP_SYS(read),
     SCMP_SYS(write),
     SCMP_SYS(writev),
+    SCMP_SYS(pwrite64),  // a state file
     SCMP_SYS(close),
     // Memory; what maps it has conditions (below).
     SCMP_SYS(brk),

@@ -34,6 +34,7 @@
 #include "tools/errands.h"
 #include "tools/failure.h"
 #include "tools/gateway_options.h"
+#include "tools/handover.h"
 #include "tools/journal.h"
 #include "tools/keeper.h"
 #include "tools/last_warnings.h"
@@ -42,6 +43,8 @@
 #include "tools/running_config.h"
 #include "tools/service_notice.h"
 #include "tools/status.h"
+#include "tools/stored_descriptors.h"
+#include "tools/takeover.h"
 #include "tools/totals.h"
 #include "tools/transfer_watch.h"
 #include "tools/web/web_process.h"
@@ -57,6 +60,7 @@ struct RunOptions {
   std::string log_level = "info";
   bool apply_rules = false;
   bool keep_rules = false;
+  bool takes_over = false;
   std::size_t queue_room_mib = PacketQueue::default_room_bytes / mebibyte;
 };
 
@@ -103,13 +107,38 @@ void remove_leftovers(Ctnetlink& ctnetlink, const rules::Ruleset& ruleset) {
 
 using Workers = std::vector<std::unique_ptr<Worker>>;
 
+/// What the service manager has kept of the queues that this gateway serves.
+Legacies legacies_of(StoredDescriptors& stored, const rules::Ruleset& ruleset) {
+  Legacies legacies;
+  for (unsigned number = ruleset.queue; number <= ruleset.last_queue(); ++number) {
+    const auto queue = static_cast<std::uint16_t>(number);
+    Descriptor socket = stored.take(StoredDescriptors::queue_name(queue));
+    Descriptor file = stored.take(StoredDescriptors::state_name(queue));
+    if (!socket.is_open()) continue;
+    auto legacy = Legacy::read(queue, std::move(socket), std::move(file));
+    if (!legacy) {
+      spdlog::warn("queue {} is taken anew: {}", queue, legacy.error());
+      continue;
+    }
+    if (!legacy->trouble.empty()) {
+      spdlog::warn("the sessions of queue {} are taken up where they speak: {}", queue,
+                   legacy->trouble);
+    }
+    legacies.emplace(queue, std::move(*legacy));
+  }
+  return legacies;
+}
+
 tl::expected<Workers, std::string> open_workers(const Config& config, std::size_t queue_room_mib,
-                                                TransferWatch& transfers) {
+                                                TransferWatch& transfers, Legacies legacies) {
   Workers workers;
   const Policy share = config.policy.share_of(config.ruleset.queues);
   for (unsigned queue = config.ruleset.queue; queue <= config.ruleset.last_queue(); ++queue) {
-    auto worker = Worker::open(config.ruleset, static_cast<std::uint16_t>(queue), queue_room_mib,
-                               share, transfers.witness());
+    const auto legacy = legacies.find(static_cast<std::uint16_t>(queue));
+    auto worker = Worker::open(
+        config.ruleset, static_cast<std::uint16_t>(queue), queue_room_mib, share,
+        transfers.witness(),
+        legacy == legacies.end() ? std::nullopt : std::optional{std::move(legacy->second)});
     if (!worker) return tl::unexpected(worker.error());
     workers.push_back(std::move(*worker));
   }
@@ -171,6 +200,18 @@ void answer_questions(ControlServer& server, const Status& status, Reloads& relo
   });
 }
 
+/// The next gateway finds the queues and their states with the service manager.
+void keep_for_next(const Workers& workers, const StoredDescriptors& untaken,
+                   const ServiceNotice& notice) {
+  // A queue that nobody reads any more must not be kept from having no reader.
+  for (const std::string& name : untaken.names()) notice.forget(name);
+  for (const auto& worker : workers) {
+    const std::uint16_t queue = worker->queue_number();
+    notice.keep(StoredDescriptors::queue_name(queue), worker->queue_descriptor());
+    notice.keep(StoredDescriptors::state_name(queue), worker->state_descriptor());
+  }
+}
+
 /// What the main thread attends to while the workers serve.
 struct Attended {
   Workers& workers;
@@ -180,7 +221,32 @@ struct Attended {
   Status& status;
   TransferWatch& transfers;
   std::optional<WebProcess>& web;
+  Keeper& keeper;
+  const ControlSocketFile& socket;
+  /// It goes on where another has stood: what the kernel expects is not left over.
+  bool succeeds_another;
+  bool succeeds_killed;  ///< what the kernel expects nobody looks after then
+  /// The service manager keeps what the next one is to go on with.
+  bool is_followed;
 };
+
+/// How the gateway has ended.
+struct End {
+  int exit_status = EXIT_SUCCESS;
+  bool has_given_way = false;  ///< rules and socket are another's
+};
+
+/// Has the workers end so that the next gateway goes on where they stand. False when they cannot.
+bool leave_to_next(const Workers& workers) {
+  auto left = stand_still(workers, Worker::Standstill::once_settled);
+  if (left) left = write_states(workers);
+  if (!left) {
+    spdlog::warn("the next gateway takes sessions up where they speak: {}", left.error());
+    return false;
+  }
+  for (const auto& worker : workers) worker->leave();
+  return true;
+}
 
 /// How long to wait for anything: as long as both may, negative for ever.
 int sooner(int milliseconds, std::optional<Time> at) {
@@ -200,14 +266,21 @@ void note_end_of(std::optional<WebProcess>& web) {
 }
 
 /// Waits, while the workers serve, for a signal or a worker's failure that ends the gateway.
-void attend(const Attended& attended, std::optional<ControlServer>& control) {
-  auto& [workers, signals, reloads, notice, status, transfers, web] = attended;
+void attend(const Attended& attended, std::optional<ControlServer>& control,
+            std::optional<Handover>& handover) {
+  auto& workers = attended.workers;
+  auto& reloads = attended.reloads;
+  auto& notice = attended.notice;
+  auto& transfers = attended.transfers;
+  auto& web = attended.web;
+  constexpr int handover_milliseconds = 50;
+  bool is_to_end = false;
   constexpr std::size_t fixed_sources = 6;
   std::vector<Records*> records;
   for (const auto& worker : workers) records.push_back(&worker->records());
   bool is_reloading = false;
   for (;;) {
-    std::vector<pollfd> sources{pollfd{signals.descriptor(), POLLIN, 0},
+    std::vector<pollfd> sources{pollfd{attended.signals.descriptor(), POLLIN, 0},
                                 pollfd{reloads.descriptor(), POLLIN, 0},
                                 pollfd{notice.descriptor(), POLLIN, 0},
                                 pollfd{transfers.events_descriptor(), POLLIN, 0},
@@ -215,14 +288,20 @@ void attend(const Attended& attended, std::optional<ControlServer>& control) {
                                 pollfd{web ? web->descriptor() : -1, POLLIN, 0}};
     for (const auto& worker : workers) sources.push_back({worker->descriptor(), POLLIN, 0});
     if (control) control->add_to(sources);
-    const int timeout = sooner(control ? control->timeout_milliseconds() : -1, transfers.next());
+    const bool gives_way = handover && handover->is_under_way();
+    const int timeout =
+        gives_way ? handover_milliseconds
+                  : sooner(control ? control->timeout_milliseconds() : -1, transfers.next());
     if (poll(sources.data(), sources.size(), timeout) < 0 && errno != EINTR) {
       spdlog::error("cannot wait for signals: {}", std::strerror(errno));
       return;
     }
-    while (const auto signal = signals.take()) {
-      if (*signal != SIGHUP) return;
-      reloads.begin();
+    while (const auto signal = attended.signals.take()) {
+      if (*signal == SIGHUP) {
+        reloads.begin();
+      } else {
+        is_to_end = true;
+      }
     }
     const auto of_workers = std::span{sources}.subspan(fixed_sources, workers.size());
     if (std::ranges::any_of(of_workers, [](const pollfd& source) { return source.revents != 0; })) {
@@ -235,9 +314,15 @@ void attend(const Attended& attended, std::optional<ControlServer>& control) {
       for (const auto& worker : workers) worker->set_policy(share);
       transfers.set_control_ports(reloads.config().ruleset.control_ports);
     }
-    if (const auto report = reloads.take_rules_report()) status.note_rules(*report, unix_now());
+    if (const auto report = reloads.take_rules_report()) {
+      attended.status.note_rules(*report, unix_now());
+    }
     transfers.attend(records, now());
     if (control) control->serve(std::span{sources}.subspan(fixed_sources + workers.size()), now());
+    if (handover) handover->look_after(now());
+    if (handover && handover->is_complete()) return;
+    // Whoever takes over may have everything already: that is waited for.
+    if (is_to_end && !(handover && handover->is_under_way())) return;
     if (is_reloading != reloads.is_under_way()) {
       is_reloading = !is_reloading;
       is_reloading ? notice.reloading() : notice.ready();
@@ -246,12 +331,23 @@ void attend(const Attended& attended, std::optional<ControlServer>& control) {
   }
 }
 
-/// From the drop of rights to the end. Returns the exit status.
-int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
-  auto& [workers, signals, reloads, notice, status, transfers, web] = attended;
-  remove_leftovers(ctnetlink, reloads.config().ruleset);
+/// From the drop of rights to the end.
+End work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
+  auto& workers = attended.workers;
+  auto& reloads = attended.reloads;
+  auto& notice = attended.notice;
+  auto& transfers = attended.transfers;
+  auto& web = attended.web;
+  if (!attended.succeeds_another) {
+    remove_leftovers(ctnetlink, reloads.config().ruleset);
+  } else if (attended.succeeds_killed) {
+    const auto& ruleset = reloads.config().ruleset;
+    const auto life =
+        std::chrono::ceil<std::chrono::seconds>(reloads.config().policy.expectation_life);
+    static_cast<void>(limit_leftovers(ctnetlink, ruleset.carrier, ruleset.control_ports, life));
+  }
   if (const auto dropped = drop_capabilities(Role::worker); !dropped) {
-    return failed(dropped.error());
+    return {failed(dropped.error()), false};
   }
   // Else the C library asks for the number of processors, by calls that are refused then.
   mallopt(M_ARENA_MAX, static_cast<int>(workers.size()) + 1);
@@ -259,7 +355,11 @@ int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
   tzset();
   auto control = open_control_server(std::move(listener), web ? web->take_channel() : Descriptor{},
                                      workers, reloads);
-  if (control) answer_questions(*control, status, reloads);
+  std::optional<Handover> handover;
+  if (control) {
+    answer_questions(*control, attended.status, reloads);
+    handover.emplace(Handover::Parts{*control, workers, reloads, attended.keeper, attended.socket});
+  }
   for (const auto& worker : workers) worker->start();
   // Kernels without it are no reason not to serve.
   if (const auto restricted = restrict_system_calls(Duty::attendance); !restricted) {
@@ -272,9 +372,15 @@ int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
   std::fputs(ready.c_str(), stderr);
   notice.ready();
   notice.status(fmt::format("serves {}", queues_text(reloads.config().ruleset)));
-  attend(attended, control);
+  attend(attended, control, handover);
   notice.stopping();
 
+  const bool has_given_way = handover && handover->is_complete();
+  if (has_given_way) {
+    for (const auto& worker : workers) worker->leave();
+    spdlog::info("another gateway has taken over");
+  }
+  const bool is_left = has_given_way || (attended.is_followed && leave_to_next(workers));
   for (const auto& worker : workers) worker->ask_to_end();
   int exit_status = EXIT_SUCCESS;
   Totals totals;
@@ -287,10 +393,11 @@ int work(Ctnetlink& ctnetlink, const Attended& attended, Descriptor listener) {
   }
   transfers.settle(now());
   reloads.settle();
+  handover.reset();
   control.reset();
   totals.tell();
-  remove_leftovers(ctnetlink, reloads.config().ruleset);
-  return exit_status;
+  if (!is_left) remove_leftovers(ctnetlink, reloads.config().ruleset);
+  return {exit_status, has_given_way};
 }
 
 /// Nobody to tell is no reason not to serve.
@@ -340,39 +447,71 @@ int run(const RunOptions& options) {
   auto web = start_web(*config);
   auto post = DescriptorPost::open();
   if (!post) return failed(post.error());
-  ControlSocket socket = open_control_socket(config->service);
+  StoredDescriptors stored = StoredDescriptors::take();
+  ControlSocket socket =
+      options.takes_over ? ControlSocket{} : open_control_socket(config->service);
   const LogFile log_file{config->transfers.file,
                          std::make_shared<const DescriptorPost>(std::move(*post))};
-  const auto give_up = [&socket](const std::string& reason) {
-    socket.file.remove();
+  const auto give_up = [&](const std::string& reason) {
+    if (!options.takes_over) socket.file.remove();
     return failed(reason);
   };
   const auto at_end =
       options.keep_rules ? RunningConfig::AtEnd::keep_rules : RunningConfig::AtEnd::remove_rules;
   auto keeper = Keeper::start(
-      errands(RunningConfig(gateway, *config, at_end), options.apply_rules, socket.file, log_file));
+      errands(RunningConfig(gateway, *config, at_end), options.apply_rules, socket.file, log_file),
+      stored.numbers());
   if (!keeper) return give_up(keeper.error());
   auto notice = service_notice();
   auto ctnetlink = Ctnetlink::open();
   if (!ctnetlink) return give_up(ctnetlink.error());
   const auto transfers = TransferWatch::open(*config, log_file.post);
   if (!transfers) return give_up(transfers.error());
-  auto workers = open_workers(*config, options.queue_room_mib, **transfers);
+
+  std::optional<Takeover> takeover;
+  Legacies legacies;
+  Answer begun;
+  if (options.takes_over) {
+    // All that takes time comes before the other stands still.
+    begun = keeper->ask(begin_takeover_errand);
+    if (!begun) return give_up(begun.error());
+    auto asked = Takeover::ask(config->service.socket, config->ruleset);
+    if (!asked) return give_up(asked.error());
+    takeover.emplace(std::move(*asked));
+    legacies = takeover->take_queues();
+    socket = takeover->take_socket();
+  } else {
+    legacies = legacies_of(stored, config->ruleset);
+  }
+  const bool succeeds_another = !legacies.empty();
+  const bool succeeds_killed =
+      std::ranges::any_of(legacies, [](const auto& legacy) { return !legacy.second.sessions; });
+  auto workers = open_workers(*config, options.queue_room_mib, **transfers, std::move(legacies));
   if (!workers) return give_up(workers.error());
-  const auto begun = keeper->ask(begin_errand);
-  if (!begun) return give_up(begun.error());
+  if (takeover) {
+    const auto adopted = keeper->ask(adoption(takeover->rules_format(), socket.file));
+    if (!adopted) return give_up(adopted.error());
+    if (const auto completed = takeover->complete(); !completed) return give_up(completed.error());
+    takeover.reset();
+  } else {
+    begun = keeper->ask(begin_errand);
+    if (!begun) return give_up(begun.error());
+  }
+  keep_for_next(*workers, stored, notice);
 
   Status status(records_of(*workers), *warnings, config->ruleset.queue);
   if (const auto report = RulesReport::from_text(*begun)) status.note_rules(*report, unix_now());
   Reloads reloads(gateway, *config, *keeper);
-  const int exit_status =
-      work(*ctnetlink, {*workers, signals, reloads, notice, status, **transfers, web},
-           std::move(socket.listener));
+  const End end = work(*ctnetlink,
+                       {*workers, signals, reloads, notice, status, **transfers, web, *keeper,
+                        socket.file, succeeds_another, succeeds_killed, stored.are_kept()},
+                       std::move(socket.listener));
+  if (end.has_given_way) return end.exit_status;
   if (const auto ended = keeper->ask(end_errand); !ended) {
     spdlog::error("rules of this run may be left: {}; mend: ftpalg rules remove", ended.error());
     return EXIT_FAILURE;
   }
-  return exit_status;
+  return end.exit_status;
 }
 
 }  // namespace
@@ -395,6 +534,9 @@ void add_run_command(CLI::App& app, int& exit_status) {
       ->add_flag("--keep-rules", options->keep_rules,
                  "leave the rules of --apply-rules in place at the end, for the next run")
       ->needs(apply_rules);
+  command->add_flag(
+      "--takeover", options->takes_over,
+      "take the place of the gateway that runs, without losing a session or a packet");
   command
       ->add_option("--queue-room", options->queue_room_mib,
                    "MiB for packets that wait, in each queue; beyond, packets pass unread")

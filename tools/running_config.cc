@@ -58,6 +58,11 @@ tl::expected<std::string, ConfigErrors> RunningConfig::read_anew() {
   return std::move(*text);
 }
 
+std::optional<rules::Format> RunningConfig::format_of_own_rules() const {
+  if (!applied_rules_) return std::nullopt;
+  return applied_rules_->format();
+}
+
 tl::expected<void, std::string> RunningConfig::remove_rules() {
   if (!applied_rules_ || at_end_ == AtEnd::keep_rules) return {};
   return std::exchange(applied_rules_, std::nullopt)->remove();

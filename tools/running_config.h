@@ -43,6 +43,11 @@ class RunningConfig {
   /// are returned.
   tl::expected<std::string, ConfigErrors> read_anew();
 
+  /// Those that another gateway has put in place are the ones of this run from now on.
+  void adopt_rules(rules::Format format) { applied_rules_ = AppliedRules::adopt(format); }
+  /// The format of the rules of this run, if it has any.
+  std::optional<rules::Format> format_of_own_rules() const;
+
   /// Takes out the rules of this run, unless they are to stay at its end.
   tl::expected<void, std::string> remove_rules();
 

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -109,6 +111,29 @@ std::vector<std::size_t> ServiceNotice::feed(std::span<const std::uint64_t> turn
   turns_.assign(turns.begin(), turns.end());
   if (stuck.empty()) tell("WATCHDOG=1");
   return stuck;
+}
+
+void ServiceNotice::keep(std::string_view name, int descriptor) const {
+  if (!has_listener()) return;
+  // Not polled: what a netlink socket has to say is no reason to close it.
+  std::string assignments = fmt::format("FDSTORE=1\nFDNAME={}\nFDPOLL=0", name);
+  iovec part{.iov_base = assignments.data(), .iov_len = assignments.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptor)> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptor);
+  std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  static_cast<void>(sendmsg(socket_.number(), &message, MSG_NOSIGNAL));
+}
+
+void ServiceNotice::forget(std::string_view name) const {
+  tell(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name));
 }
 
 void ServiceNotice::tell(std::string_view assignments) const {

@@ -40,6 +40,13 @@ class ServiceNotice {
   /// A line for people: `systemctl status` shows it.
   void status(std::string_view line) const;
 
+  /// Has the service manager keep `descriptor` for the next start, by this name, which it gives
+  /// back as the environment says (sd_listen_fds_with_names(3)). What it keeps already it does not
+  /// keep twice.
+  void keep(std::string_view name, int descriptor) const;
+  /// It is to keep what has this name no more.
+  void forget(std::string_view name) const;
+
   /// Readable when the watchdog waits for feed(). Negative where there is none.
   int descriptor() const { return timer_.number(); }
   /// `turns`: how often each worker has come round so far. Tells the watchdog that all is well if

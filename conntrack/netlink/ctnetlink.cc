@@ -17,7 +17,7 @@ namespace {
 
 /// conntrack asks for a timeout and takes the carrier's instead (kernel-facts 7): ours only says
 /// the same.
-constexpr std::uint32_t expectation_timeout_seconds = 300;
+constexpr std::chrono::seconds expectation_timeout{300};
 
 struct DestroyExpectation {
   void operator()(nf_expect* expectation) const { nfexp_destroy(expectation); }
@@ -258,10 +258,10 @@ std::optional<std::chrono::seconds> Ctnetlink::keep(const Master& master,
 
 ExpectationResult Ctnetlink::add(const Expectation& expectation) {
   if (is_in_use_elsewhere(expectation)) return ExpectationResult::busy;
-  int error = create(expectation);
+  int error = put(expectation, NLM_F_CREATE | NLM_F_EXCL, expectation_timeout);
   if (error == EEXIST && is_installed_by_master(expectation)) {
     erase(expectation);
-    error = create(expectation);
+    error = put(expectation, NLM_F_CREATE | NLM_F_EXCL, expectation_timeout);
   }
   switch (error) {
     case 0:
@@ -276,7 +276,7 @@ ExpectationResult Ctnetlink::add(const Expectation& expectation) {
 
 /// EEXIST when there is one already for the same data connection, of whatever master. Without
 /// NLM_F_EXCL the kernel would say yes then, and leave it to that one (ctnetlink_new_expect).
-int Ctnetlink::create(const Expectation& expectation) {
+int Ctnetlink::put(const Expectation& expectation, std::uint16_t flags, std::chrono::seconds life) {
   const ConntrackObject master = object_with(expectation.master);
   const ConntrackObject expected =
       object_with({{expectation.source, Port{0}}, expectation.destination});
@@ -285,12 +285,12 @@ int Ctnetlink::create(const Expectation& expectation) {
   nfexp_set_attr(object.get(), ATTR_EXP_MASTER, master.get());
   nfexp_set_attr(object.get(), ATTR_EXP_EXPECTED, expected.get());
   nfexp_set_attr(object.get(), ATTR_EXP_MASK, mask.get());
-  nfexp_set_attr_u32(object.get(), ATTR_EXP_TIMEOUT, expectation_timeout_seconds);
+  nfexp_set_attr_u32(object.get(), ATTR_EXP_TIMEOUT, static_cast<std::uint32_t>(life.count()));
   set_zone(object.get(), expectation.zone);
 
   NetlinkSocket::RequestBuffer buffer;
-  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW,
-                                    NLM_F_CREATE | NLM_F_EXCL, protocol_family(expectation.source));
+  nlmsghdr* message = begin_message(buffer, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, flags,
+                                    protocol_family(expectation.source));
   nfexp_nlmsg_build(message, object.get());
   if (expectation.follows_master) put_follow_master(message, expectation);
   return transact(message);

@@ -2,6 +2,7 @@
 // ctnetlink: conntrack's entries and expectations, as the seams see them.
 #pragma once
 
+#include <chrono>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,11 @@ class Ctnetlink final : public Masters, public Expectations {
   ExpectationResult add(const Expectation& expectation) override;
   void remove(const Expectation& expectation) override;
 
+  /// Has the kernel forget one that is there after `life`, however long it was to live.
+  void limit(const Expectation& expectation, std::chrono::seconds life) {
+    put(expectation, 0, life);
+  }
+
   /// Every TCP expectation in the kernel's table, whoever installed it; or the errno.
   tl::expected<std::vector<ListedExpectation>, int> list();
 
@@ -71,7 +77,7 @@ class Ctnetlink final : public Masters, public Expectations {
   explicit Ctnetlink(NetlinkSocket socket) : socket_(std::move(socket)) {}
   int get(const Tuple& tuple, std::uint16_t zone,
           const std::function<void(const nf_conntrack*)>& on_entry);
-  int create(const Expectation& expectation);
+  int put(const Expectation& expectation, std::uint16_t flags, std::chrono::seconds life);
   void erase(const Expectation& expectation);
   bool is_installed_by_master(const Expectation& expectation);
   bool is_in_use_elsewhere(const Expectation& expectation);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 namespace ftpalg {
 namespace {
@@ -21,11 +22,10 @@ bool is_of_our_make(const ListedExpectation& listed, Ctnetlink& ctnetlink) {
   return listed.function == (master->is_nated() ? nat_follow_master : std::string_view{});
 }
 
-}  // namespace
-
-tl::expected<std::size_t, std::string> remove_leftovers(
-    Ctnetlink& ctnetlink, std::string_view carrier,
-    const std::vector<std::uint16_t>& control_ports) {
+/// Returns how many there are, or the cause.
+tl::expected<std::size_t, std::string> visit_leftovers(
+    Ctnetlink& ctnetlink, std::string_view carrier, const std::vector<std::uint16_t>& control_ports,
+    const std::function<void(const Expectation&)>& visit) {
   auto listed = ctnetlink.list();
   for (int reading = 1; !listed && listed.error() == EINTR && reading < readings_max; ++reading) {
     listed = ctnetlink.list();
@@ -34,7 +34,7 @@ tl::expected<std::size_t, std::string> remove_leftovers(
     return tl::unexpected(fmt::format("conntrack's expectations cannot be listed: {}",
                                       std::strerror(listed.error())));
   }
-  std::size_t removed = 0;
+  std::size_t count = 0;
   for (const ListedExpectation& each : *listed) {
     const bool is_of_our_masters =
         each.helper == carrier &&
@@ -46,10 +46,26 @@ tl::expected<std::size_t, std::string> remove_leftovers(
     expectation.zone = each.zone;
     expectation.source = each.expected.source.address;
     expectation.destination = each.expected.destination;
-    ctnetlink.remove(expectation);
-    ++removed;
+    visit(expectation);
+    ++count;
   }
-  return removed;
+  return count;
+}
+
+}  // namespace
+
+tl::expected<std::size_t, std::string> remove_leftovers(
+    Ctnetlink& ctnetlink, std::string_view carrier,
+    const std::vector<std::uint16_t>& control_ports) {
+  return visit_leftovers(ctnetlink, carrier, control_ports,
+                         [&](const Expectation& each) { ctnetlink.remove(each); });
+}
+
+tl::expected<std::size_t, std::string> limit_leftovers(
+    Ctnetlink& ctnetlink, std::string_view carrier, const std::vector<std::uint16_t>& control_ports,
+    std::chrono::seconds life) {
+  return visit_leftovers(ctnetlink, carrier, control_ports,
+                         [&](const Expectation& each) { ctnetlink.limit(each, life); });
 }
 
 }  // namespace ftpalg

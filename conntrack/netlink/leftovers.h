@@ -3,6 +3,7 @@
 // nobody closes before the kernel does.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -20,5 +21,11 @@ namespace ftpalg {
 tl::expected<std::size_t, std::string> remove_leftovers(
     Ctnetlink& ctnetlink, std::string_view carrier,
     const std::vector<std::uint16_t>& control_ports);
+
+/// Has the kernel forget them after `life` instead: their data connections may be about to come.
+/// Returns how many there are, or the cause.
+tl::expected<std::size_t, std::string> limit_leftovers(
+    Ctnetlink& ctnetlink, std::string_view carrier, const std::vector<std::uint16_t>& control_ports,
+    std::chrono::seconds life);
 
 }  // namespace ftpalg

@@ -81,8 +81,8 @@ tl::expected<PacketQueue, std::string> PacketQueue::open(std::uint16_t number,
   }
 }
 
-tl::expected<PacketQueue, std::string> PacketQueue::take_over(
-    int descriptor, std::uint16_t number, std::optional<std::uint32_t> last_packet_id) {
+tl::expected<PacketQueue, std::string> PacketQueue::take_over(int descriptor, std::uint16_t number,
+                                                              const Standing& standing) {
   auto socket = NetlinkSocket::take_over(descriptor);
   if (!socket) return tl::unexpected(socket.error());
   if (owner_of(number) != socket->port_id()) {
@@ -90,8 +90,9 @@ tl::expected<PacketQueue, std::string> PacketQueue::take_over(
         fmt::format("queue {} does not belong to the socket that was handed over for it", number));
   }
   PacketQueue queue(std::move(*socket), number);
-  queue.last_packet_id_ = last_packet_id.value_or(0);
-  queue.knows_last_packet_id_ = last_packet_id.has_value();
+  queue.tells_connections_ = standing.tells_connections;
+  queue.last_packet_id_ = standing.last_packet_id.value_or(0);
+  queue.knows_last_packet_id_ = standing.last_packet_id.has_value();
   return queue;
 }
 
@@ -112,7 +113,7 @@ int PacketQueue::configure(std::size_t room_bytes) {
   // time (kernel-facts 14).
   nlmsghdr* connections = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_CONFIG, number_);
   put_flag(connections, NFQA_CFG_F_CONNTRACK);
-  static_cast<void>(socket_.transact(connections));
+  tells_connections_ = socket_.transact(connections) == 0;
 
   // Both may be refused; the defaults then serve, with less room for bursts. The kernel doubles
   // what it is asked for (socket(7)).
@@ -147,7 +148,7 @@ int PacketQueue::receive() {
 
 /// Nothing where it is no packet: the kernel's complaint about a verdict, or what wake() sent. The
 /// kernel puts each packet into a message of its own.
-std::optional<PacketQueue::Numbered> PacketQueue::read(Message message) {
+std::optional<QueuedPacket> PacketQueue::read(Message message) {
   const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
   if (!mnl_nlmsg_ok(header, static_cast<int>(message.size())) ||
       header->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) {
@@ -160,8 +161,8 @@ std::optional<PacketQueue::Numbered> PacketQueue::read(Message message) {
   const auto* packet =
       static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]));
   note_number(ntohl(packet->packet_id));
-  return Numbered{ntohl(packet->packet_id),
-                  {payload_of(attributes[NFQA_PAYLOAD]), payload_of(attributes[NFQA_CT])}};
+  return QueuedPacket{ntohl(packet->packet_id), payload_of(attributes[NFQA_PAYLOAD]),
+                      payload_of(attributes[NFQA_CT])};
 }
 
 /// The kernel numbers packets from 1 on, in the order in which it gives them to us.
@@ -173,6 +174,13 @@ void PacketQueue::note_number(std::uint32_t packet_id) {
     knows_last_packet_id_ = true;
   }
   last_packet_id_ = packet_id;
+}
+
+bool PacketQueue::drop_unanswered(std::uint32_t packet_id) {
+  NetlinkSocket::RequestBuffer buffer;
+  nlmsghdr* message = nfq_nlmsg_put(buffer.data(), NFQNL_MSG_VERDICT, number_);
+  nfq_nlmsg_verdict_put(message, static_cast<int>(packet_id), NF_DROP);
+  return socket_.transact(message) == 0;
 }
 
 /// What nobody has answered up to there. Whether there was any the kernel does not tell.

@@ -17,6 +17,7 @@ namespace ftpalg {
 
 /// What the kernel hands out; valid until packets are received again.
 struct QueuedPacket {
+  std::uint32_t id = 0;                 ///< the kernel's number for it
   std::span<const std::uint8_t> bytes;  ///< from the IP header on
   /// The connection's attributes as conntrack has them (NFQA_CT), for master_of(). Empty where the
   /// kernel does not tell.
@@ -35,15 +36,24 @@ class PacketQueue {
 
   /// Goes on with a queue that another process has taken and reads no more: an NFQUEUE queue
   /// belongs to its netlink socket, and whoever has a descriptor of that has the queue.
-  /// `descriptor` belongs to this one from now on. Packets that the other has read and not answered
-  /// are told by `last_packet_id`, that of the last one that it has answered; nothing when nobody
-  /// knows, because the other was killed. The first packet then shows which they were: they are
-  /// dropped, for their senders to send again, since nobody can read them a second time.
-  static tl::expected<PacketQueue, std::string> take_over(
-      int descriptor, std::uint16_t number, std::optional<std::uint32_t> last_packet_id);
+  /// `descriptor` belongs to this one from now on.
+  struct Standing {
+    bool tells_connections = false;
+    /// Of the last packet that was answered. Nothing when nobody knows, because the other was
+    /// killed: the first packet then shows which ones it had read and not answered. They are
+    /// dropped, for their senders to send again, since nobody can read them a second time.
+    std::optional<std::uint32_t> last_packet_id;
+  };
+  static tl::expected<PacketQueue, std::string> take_over(int descriptor, std::uint16_t number,
+                                                          const Standing& standing);
+  /// As it stands when all that was received is answered.
+  Standing standing() const { return {tells_connections_, last_packet_id_}; }
+  /// Drops a packet that another process has read. Returns whether it had not been answered. To be
+  /// called before receive(): packets that come meanwhile are lost, and come again.
+  bool drop_unanswered(std::uint32_t packet_id);
 
-  /// Of the last packet that was answered; 0 before the first.
-  std::uint32_t last_packet_id() const { return last_packet_id_; }
+  /// Whether the kernel tells of the connection with each packet.
+  bool tells_connections() const { return tells_connections_; }
 
   std::uint16_t number() const { return number_; }
   int descriptor() const { return socket_.descriptor(); }
@@ -58,7 +68,7 @@ class PacketQueue {
   template <typename Decide>
   void answer(Decide decide) {
     for (const auto& message : received_) {
-      if (const auto packet = read(message)) put_verdict(packet->id, decide(packet->packet));
+      if (const auto packet = read(message)) put_verdict(packet->id, decide(*packet));
     }
     send_verdicts();
   }
@@ -74,23 +84,20 @@ class PacketQueue {
 
   /// A message's place in buffer_.
   using Message = std::span<const char>;
-  struct Numbered {
-    std::uint32_t id;
-    QueuedPacket packet;
-  };
 
   PacketQueue(NetlinkSocket socket, std::uint16_t number);
   int configure(std::size_t room_bytes);
   void note_number(std::uint32_t packet_id);
   void drop_until(std::uint32_t packet_id);
   void put_batch(std::uint32_t packet_id, int verdict);
-  std::optional<Numbered> read(Message message);
+  std::optional<QueuedPacket> read(Message message);
   void put_verdict(std::uint32_t packet_id, const Verdict& verdict);
   void put_accepted();
   void send_verdicts();
 
   NetlinkSocket socket_;
   std::uint16_t number_;
+  bool tells_connections_ = false;
   std::uint32_t last_packet_id_ = 0;
   bool knows_last_packet_id_ = true;
   std::uint64_t lost_ = 0;

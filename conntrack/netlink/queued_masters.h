@@ -4,6 +4,8 @@
 // begins.
 #pragma once
 
+#include <functional>
+
 #include "conntrack/netlink/ctnetlink.h"
 #include "conntrack/netlink/packet_queue.h"
 
@@ -17,9 +19,15 @@ class QueuedMasters final : public Masters {
   /// From now on find() is asked about this packet. It is looked at only then.
   void note(const QueuedPacket& packet) { packet_ = packet; }
 
+  /// Called with each offset before it is set, on account of which packet.
+  using BeforeOffset = std::function<void(std::uint32_t packet_id, const Master& master,
+                                          Direction direction, const SequenceOffset& offset)>;
+  void tell_of_offsets(BeforeOffset before_offset) { before_offset_ = std::move(before_offset); }
+
   std::optional<Master> find(const Tuple& tuple) override;
   OffsetResult set_offset(const Master& master, Direction direction,
                           const SequenceOffset& offset) override {
+    if (before_offset_) before_offset_(packet_.id, master, direction, offset);
     return ctnetlink_.set_offset(master, direction, offset);
   }
   MarkResult set_mark(const Master& master, std::uint32_t bits) override {
@@ -33,6 +41,7 @@ class QueuedMasters final : public Masters {
  private:
   Ctnetlink& ctnetlink_;
   QueuedPacket packet_;
+  BeforeOffset before_offset_;
 };
 
 }  // namespace ftpalg

@@ -25,7 +25,7 @@ struct Gateway {
     for (const auto& session : state.sessions) {
       if (session.connection.master) masters.add(*session.connection.master);
     }
-    engine.take_over(std::move(state));
+    engine.take_over(std::move(state), {});
   }
   MemoryMasters masters;
   MemoryExpectations expectations;

@@ -39,10 +39,10 @@ class Lab(contextlib.ExitStack):
         self.routers.append(router)
         return router
 
-    def start(self, name, namespace, *command):
+    def start(self, name, namespace, *command, pass_fds=()):
         """Starts a program in a namespace; its log is kept in the scratch directory."""
         log_path = self.directory / f"{len(self.processes)}-{name}.log"
-        process = Process(name, namespace, log_path, *map(str, command))
+        process = Process(name, namespace, log_path, *map(str, command), pass_fds=pass_fds)
         self.processes.append(process)
         self.callback(process.close)
         return process

@@ -11,12 +11,13 @@ LOG_TAIL_LINES = 400
 class Process:
     """A program in a namespace, its output in a log file. It dies with the test, whatever ends the test."""
 
-    def __init__(self, name, namespace, log_path, *command):
+    def __init__(self, name, namespace, log_path, *command, pass_fds=()):
         self.name = name
         self.log_path = log_path
         with namespace.entered(), open(log_path, "wb") as log:
             self._child = subprocess.Popen(("setpriv", "--pdeathsig", "KILL", "--") + command,
-                                           stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                                           pass_fds=pass_fds)
 
     @property
     def pid(self):

@@ -148,6 +148,13 @@ class Session:
     def noop(self):
         self.expect_reply("NOOP", "200")
 
+    def expect_order(self):
+        """The control connection answers, whatever replies come before that are due to earlier commands."""
+        with self._talking("have NOOP answered"):
+            self._ftp.putcmd("NOOP")
+            while not self._ftp.getmultiline().startswith("200 I successfully"):
+                pass
+
     def quit(self):
         self.expect_reply("QUIT", "221")
         self._ftp.close()

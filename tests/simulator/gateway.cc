@@ -74,7 +74,7 @@ void Gateway::take(Direction direction, PacketBytes& packet, std::size_t segment
       if (!is_valid(replaced)) return;
       leaving_.assign(replaced.begin(), replaced.end());
     }
-    move_by_chance();
+    move_by_chance(now);
     if (action == Verdict::Action::drop) return;
   }
   if (kernel_shifts_) shift_as_kernel(direction, leaving_);
@@ -100,10 +100,10 @@ bool Gateway::is_queued(const Segment& segment) const {
 
 void Gateway::tick(Time now) {
   for (const Decision& decision : engine_->on_tick(now)) note(decision);
-  move_by_chance();
+  move_by_chance(now);
 }
 
-void Gateway::move_by_chance() {
+void Gateway::move_by_chance(Time now) {
   if (moves_per_mille_ == 0 || !random_.chance(moves_per_mille_)) return;
   auto state = EngineState::read(engine_->state());
   if (!state) {
@@ -112,7 +112,7 @@ void Gateway::move_by_chance() {
   }
   auto next =
       std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_}, state->key);
-  next->take_over(std::move(*state));
+  next->take_over(std::move(*state), now);
   engine_ = std::move(next);
   ++figures_.moves;
 }

@@ -90,7 +90,7 @@ class Gateway {
     bool fails = false;
   };
 
-  void move_by_chance();
+  void move_by_chance(Time now);
   void confirm();
   void note(const Decision& decision);
   bool is_queued(const Segment& segment) const;

@@ -81,6 +81,8 @@ class ControlServer {
   /// The socket of a client that is there, for whoever has descriptors to send with an answer.
   /// Negative when it is gone.
   int descriptor_of(ClientId id) const;
+  /// The socket that it answers on.
+  int listener() const { return listener_.number(); }
 
  private:
   struct Client {

@@ -62,6 +62,12 @@ std::optional<gid_t> group_number(const std::string& name) {
 
 }  // namespace
 
+ControlSocketFile ControlSocketFile::at(const std::string& path, bool directory_is_ours) {
+  struct stat there {};
+  if (path.empty() || stat(path.c_str(), &there) != 0) return {};
+  return {path, there.st_dev, there.st_ino, directory_is_ours};
+}
+
 void ControlSocketFile::remove() const {
   struct stat there {};
   if (path_.empty() || stat(path_.c_str(), &there) != 0) return;

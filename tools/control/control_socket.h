@@ -26,7 +26,12 @@ class ControlSocketFile {
         inode_(inode),
         directory_is_ours_(directory_is_ours) {}
 
+  /// What another process has made at `path`, and hands over.
+  static ControlSocketFile at(const std::string& path, bool directory_is_ours);
+
   const std::string& path() const { return path_; }
+  /// This program has made its directory, and removes it with the file.
+  bool directory_is_ours() const { return directory_is_ours_; }
   void remove() const;
 
  private:
