@@ -96,7 +96,12 @@ class StateWriter {
  private:
   template <std::integral Number>
   void put(Number value) {
-    const auto bits = static_cast<std::uint64_t>(value);
+    std::uint64_t bits = 0;
+    if constexpr (std::same_as<Number, bool>) {
+      bits = value ? 1U : 0U;
+    } else {
+      bits = static_cast<std::make_unsigned_t<Number>>(value);
+    }
     for (std::size_t byte = sizeof(Number); byte-- > 0;) {
       bytes_.push_back(static_cast<std::uint8_t>(bits >> (8 * byte)));
     }
