@@ -338,11 +338,17 @@ void Conversation::tick() {
   deliver_injected();
 }
 
+void Conversation::set_gateway_addresses(std::vector<Address> addresses) {
+  gateway_addresses_ = std::move(addresses);
+  engine_->set_gateway_addresses(gateway_addresses_);
+}
+
 void Conversation::move_engine() {
   auto state = EngineState::read(engine_->state());
   if (!state) throw std::logic_error(state.error());
   auto next = std::make_unique<Engine>(policy_, Seams{masters_, expectations_, injector_},
                                        state->key, witness_);
+  next->set_gateway_addresses(gateway_addresses_);
   next->take_over(std::move(*state), now_);
   engine_ = std::move(next);
 }

@@ -101,6 +101,8 @@ class Conversation {
   std::vector<Decision> take_decisions();
 
   Engine& engine() { return *engine_; }
+  /// The machine's own addresses, for whatever engine serves.
+  void set_gateway_addresses(std::vector<Address> addresses);
   /// Another engine goes on in its place.
   void move_engine();
   MemoryMasters& masters() { return masters_; }
@@ -141,6 +143,7 @@ class Conversation {
   MemoryInjector injector_;
   Policy policy_;
   Witness* witness_;
+  std::vector<Address> gateway_addresses_;
   std::unique_ptr<Engine> engine_;
   std::array<Peer, 2> peers_;
   std::array<bool, 2> losing_{};

@@ -442,7 +442,7 @@ TEST_CASE("rule 21: a third host is opened between the networks that the policy 
                                      Row{"PORT 192,0,3,7,195,80\r\n", Reason::foreign_address}}) {
     CAPTURE(line);
     Conversation conversation(client_behind_snat(), {}, policy);
-    conversation.engine().set_gateway_addresses({*Address::parse("192.0.2.1")});
+    conversation.set_gateway_addresses({*Address::parse("192.0.2.1")});
     conversation.log_in();
     conversation.client(line);
     CHECK(conversation.server_received().ends_with(line));

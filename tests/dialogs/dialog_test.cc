@@ -40,7 +40,7 @@ class Held {
  public:
   Held(const Dialog& dialog, const Ways& ways)
       : dialog_(dialog), conversation_(dialog.master, ways, dialog.policy) {
-    conversation_.engine().set_gateway_addresses(dialog.gateway_addresses);
+    conversation_.set_gateway_addresses(dialog.gateway_addresses);
   }
 
   void hold() {

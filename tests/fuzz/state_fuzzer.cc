@@ -47,6 +47,9 @@ void serve(Gateway& gateway, const EngineState& state) {
   constexpr std::size_t served_max = 4;
   Time now{};
   for (const auto& session : state.sessions) now = std::max(now, session.connection.last_seen);
+  // A clock that is about to run over is no clock of a machine that runs.
+  constexpr Time clock_max = std::chrono::hours{24 * 365 * 100};
+  if (now > clock_max) return;
   std::size_t served = 0;
   for (const auto& [connection, owns_announced] : state.sessions) {
     if (++served > served_max) break;
@@ -71,7 +74,8 @@ void serve(Gateway& gateway, const EngineState& state) {
     }
   }
   gateway.engine.on_tick(now + std::chrono::seconds{20});
-  require(EngineState::read(gateway.engine.state()).has_value(), "the state can be read again");
+  const auto again = EngineState::read(gateway.engine.state());
+  require(again.has_value(), again ? "" : again.error().c_str());
   gateway.engine.withdraw_all(now + std::chrono::seconds{21});
   require(gateway.engine.connections() == 0, "no connection is left at the end");
 }
