@@ -176,7 +176,7 @@ class RestReader {
  private:
   void get(bool& value) {
     if (truths_ % 8 == 0) truths_here_ = *at_++;
-    value = (truths_here_ >> truths_ % 8 & 1U) != 0;
+    value = (unsigned{truths_here_} >> truths_ % 8 & 1U) != 0;
     ++truths_;
   }
   std::uint64_t get_short() {
