@@ -49,7 +49,8 @@ class RefusedCalls:
             record = self._socket.recv(1 << 14)
             if record[4:6] == RECORD_SECCOMP:
                 text = record[16:].decode(errors="replace")
-                self._calls.append(tuple(int(re.search(rf"\b{key}=(\d+)", text)[1]) for key in ("pid", "syscall")))
+                # A call that strace keeps from a process has the number -1.
+                self._calls.append(tuple(int(re.search(rf"\b{key}=(-?\d+)", text)[1]) for key in ("pid", "syscall")))
         return True
 
 
