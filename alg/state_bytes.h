@@ -195,8 +195,8 @@ class StateReader {
   }
 
  private:
-  /// In 146 years' reach, so that what is added to it fits too.
-  static constexpr std::int64_t time_max = std::int64_t{1} << 62;
+  /// 36 years, so that what is added to it, and its double, fit too.
+  static constexpr std::int64_t time_max = std::int64_t{1} << 60;
 
   wire::Bytes take(std::size_t bytes) {
     if (bytes > rest_.size()) {

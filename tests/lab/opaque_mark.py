@@ -132,7 +132,7 @@ def queued_before():
             talk.server.hear("AUTH TLS")
             talk.server.set_nodelay(True)
             # The reply waits in the queue with what comes behind it.
-            router.process.signal(signal.SIGSTOP)
+            router.process.pause()
             for count, content in enumerate((b"234 Go ahead.\r\n", *[FLIGHT] * 5), start=1):
                 talk.server.write(content)
                 # One by one: TCP joins what is written while the segment before is on its way (tcp_should_autocork).

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Programs that run beside the test."""
 
+import pathlib
+import signal
 import subprocess
 
 from failure import Failure, patient, wait_until
@@ -46,6 +48,16 @@ class Process:
 
     def signal(self, number):
         self._child.send_signal(number)
+
+    def pause(self):
+        """Has it stand still until signal.SIGCONT. The kernel stops the thread that takes the signal first, and then the
+        others, which go on until then: they are waited for."""
+        self.signal(signal.SIGSTOP)
+        wait_until(self._stands_still, f"all threads of {self.name} stand still")
+
+    def _stands_still(self):
+        stats = [task.read_text(encoding="utf-8") for task in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        return stats and all(stat.rsplit(") ", 1)[1].startswith("T") for stat in stats)
 
     def wait_for_exit(self, limit=5.0):
         """Returns the exit status (negative: the signal that ended it)."""

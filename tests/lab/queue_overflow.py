@@ -42,7 +42,7 @@ def queue_overflow(family):
         for talk in sessions:
             talk.active_transfer(verb)
             talk.passive_transfer(code)
-        router.process.signal(signal.SIGSTOP)
+        router.process.pause()
         wait_until(lambda: _stands_still(router.process), "every thread of the gateway stands still")
         waited_before, numbered_before = router.packets_waiting(), router.packets_queued()
         _fill_queue(scene, router)

@@ -221,7 +221,7 @@ def silent():
     with Lab() as lab:
         shown = Shown(lab)
         shown.metrics()
-        shown.gateway.process.signal(signal.SIGSTOP)
+        shown.gateway.process.pause()
         expect_in("what is said of a silent gateway", "does not answer", shown.curl("/metrics", code="503"))
         expect_in("what the page is told", "does not answer", shown.api("status", code="503")["error"])
         shown.curl("/")
