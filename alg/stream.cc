@@ -212,7 +212,7 @@ void Stream::acknowledged(Seq position) {
   std::erase_if(edits_, [&](const Edit& edit) { return edit.end() <= position; });
   if (urgent_end_ && *urgent_end_ <= position) urgent_end_.reset();
   if (received_end_ && *received_end_ <= position) received_end_.reset();
-  if (position >= kept_end()) {
+  if (kept_.empty() || position >= kept_end()) {
     forget_kept();
   } else if (position > kept_begin_) {
     kept_.erase(kept_.begin(), kept_.begin() + (position - kept_begin_));
