@@ -767,7 +767,19 @@ TEST_CASE("a SYN that nobody answers does not disturb the session it imitates") 
   CHECK(conversation.server_received() == login_to_server + "PORT 203,0,113,100,195,80\r\n");
 }
 
-}  // namespace
+/// What of `packet` leaves by the verdict, which does not drop it.
+Segment what_leaves(const Verdict& verdict, wire::Bytes packet) {
+  REQUIRE(verdict.action != Verdict::Action::drop);
+  const auto segment =
+      Segment::parse(verdict.action == Verdict::Action::accept ? packet : verdict.packet);
+  REQUIRE(segment);
+  return *segment;
+}
+
+std::string text_of(const Segment& segment) {
+  return {segment.payload().begin(), segment.payload().end()};
+}
+
 TEST_CASE("what was lost before a session was taken up passes when it comes again") {
   Master master = both_nated();
   master.offsets[1] = {3196, 84, 90};
@@ -779,13 +791,9 @@ TEST_CASE("what was lost before a session was taken up passes when it comes agai
   const auto from_server = [&](std::uint32_t seq, std::string_view text) {
     const auto packet =
         make_packet(master.reply, Seq{seq}, Seq{643}, Segment::psh_flag | Segment::ack_flag, text);
-    const Verdict verdict = engine.on_packet(packet, 1s).verdict;
-    REQUIRE(verdict.action != Verdict::Action::drop);
-    const auto left = verdict.action == Verdict::Action::accept ? Segment::parse(packet)
-                                                                : Segment::parse(verdict.packet);
-    REQUIRE(left);
-    CHECK(left->seq() == Seq{seq});
-    CHECK(std::string(left->payload().begin(), left->payload().end()) == text);
+    const Segment left = what_leaves(engine.on_packet(packet, 1s).verdict, packet);
+    CHECK(left.seq() == Seq{seq});
+    CHECK(text_of(left) == text);
   };
   from_server(3269, "226 Transfer complete.\r\n");
   from_server(3243, "125 Transfer starting...\r\n");
@@ -803,12 +811,8 @@ TEST_CASE("the first line of a session under way does not wait for an edit that 
   const std::string line = "PORT 10,0,0,2,195,80\r\n";
   const auto packet = make_packet(master.original, Seq{1000}, Seq{5000},
                                   Segment::psh_flag | Segment::ack_flag, line);
-  const Verdict verdict = engine.on_packet(packet, 1s).verdict;
-  REQUIRE(verdict.action != Verdict::Action::drop);
-  const auto left = verdict.action == Verdict::Action::accept ? Segment::parse(packet)
-                                                              : Segment::parse(verdict.packet);
-  REQUIRE(left);
-  CHECK(std::string(left->payload().begin(), left->payload().end()) == line);
+  CHECK(text_of(what_leaves(engine.on_packet(packet, 1s).verdict, packet)) == line);
 }
 
+}  // namespace
 }  // namespace ftpalg::test
